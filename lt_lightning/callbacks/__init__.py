@@ -1,0 +1,9 @@
+"""Callbacks: what measures and what teaches."""
+
+from lt_lightning.callbacks.distillation import DistillationTargets
+from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.callbacks.keep_config import KeepConfig
+from lt_lightning.callbacks.report import Report
+from lt_lightning.callbacks.training import TrainingLog
+
+__all__ = ["DistillationTargets", "Evaluation", "KeepConfig", "Report", "TrainingLog"]

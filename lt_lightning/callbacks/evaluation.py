@@ -1,0 +1,95 @@
+"""What validation and test are logged as: the ensemble and each of its members, by shot group."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchmetrics.classification import MulticlassCalibrationError
+
+from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.metrics import SplitAccuracy
+
+
+class Predictor:
+    """The measurements of one predictor: the ensemble, or a member.
+
+    Args:
+        prefix: What its names begin with: nothing for the ensemble, ``expert1/`` for its first member.
+        accuracy: Its sums a class.
+        device: Where it measures.
+    """
+
+    def __init__(self, prefix: str, accuracy: SplitAccuracy, device: torch.device) -> None:
+        self.prefix, self.accuracy = prefix, accuracy.to(device)
+        calibration = MulticlassCalibrationError(len(accuracy.total), n_bins=15, norm="l1", validate_args=False)
+        self.calibration = calibration.to(device)
+
+    def update(self, logits: Tensor, target: Tensor) -> None:
+        """Add logits ``(B, C)`` of images of classes ``(B,)``."""
+        logits = logits.float()
+        self.accuracy.update(logits, target)
+        self.calibration.update(logits.softmax(-1), target)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Figures by name."""
+        figures = {**self.accuracy.compute(), "ece": self.calibration.compute()}
+        return {f"{self.prefix}{name}": value.float() for name, value in figures.items()}
+
+
+class Evaluation(Callback):
+    """Logs accuracy of all, many-, medium- and few-shot classes, balanced accuracy, macro F1, NLL and ECE.
+
+    ``val/acc_few`` is the ensemble's figure, ``val/expert1/acc_few`` that of its first member; a single model has no
+    members. Groups follow the data's ``many`` and ``few``; a group without classes is left out.
+    """
+
+    def __init__(self) -> None:
+        self.predictors: list[Predictor] = []
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        counts = torch.tensor(data.class_counts)
+        members = len(pl_module.losses) if len(pl_module.losses) > 1 else 0  # type: ignore[arg-type]
+        self.predictors = [
+            Predictor(prefix, SplitAccuracy(counts, data.many, data.few), pl_module.device)
+            for prefix in ("", *(f"expert{m + 1}/" for m in range(members)))
+        ]
+
+    def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+        combined: Tensor = pl_module.combine(expert_logits)  # type: ignore[operator,assignment]
+        for predictor, logits in zip(self.predictors, (combined, *expert_logits), strict=False):
+            predictor.update(logits, batch["target"])
+
+    def _finish(self, pl_module: LightningModule, split: str) -> None:
+        for predictor in self.predictors:
+            figures = predictor.compute()
+            pl_module.log_dict({f"{split}/{name}": value for name, value in figures.items()})
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        self._start(trainer, pl_module)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        self._start(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
+    ) -> None:
+        """Add one batch."""
+        self._update(pl_module, outputs, batch)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
+    ) -> None:
+        """Add one batch."""
+        self._update(pl_module, outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``val/*``."""
+        self._finish(pl_module, "val")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``test/*``."""
+        self._finish(pl_module, "test")

@@ -1,0 +1,147 @@
+"""What a run leaves behind: a table on the screen, ``summary.json`` and ``per_class.csv``."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+from rich.table import Table
+
+from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.data.base import LongTailDataModule
+from lt_lightning.data.sampling import Fetch
+from lt_lightning.metrics import shot_groups
+from lt_lightning.models.cost import model_cost
+
+Figures = dict[str, float]
+COLUMNS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "nll", "ece")
+TEACHER = "teacher"
+"""Folder, within a run's, of the teacher that was trained for it."""
+
+
+class Report(Callback):
+    """Writes the figures that the loggers got to the run's folder, and shows them when a command ends.
+
+    ``summary.json`` holds the model, its parameters and multiply-accumulates, the figures of the last and of the best
+    validation (and whether that was on the test set), and those of the last ``lt test``. ``per_class.csv`` holds each
+    class's accuracy. The table shows the teacher too where the run trained one.
+    """
+
+    def __init__(self) -> None:
+        self.last: dict[str, Any] = {}
+        self.best: dict[str, Any] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The figures so far, so that a resumed run knows its best."""
+        return {"last": self.last, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.last, self.best = state_dict["last"], state_dict["best"]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remember the figures, and whether they are the best."""
+        self.last = {"epoch": trainer.current_epoch, **_figures(trainer, "val")}
+        if not self.best or self.last["acc"] > self.best["acc"]:
+            self.best = self.last
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report on validation."""
+        if self.last:
+            data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            selected_on = "test" if data.selected_on_test else "validation"
+            self._write(trainer, pl_module, "val", {"last": self.last, "best": self.best, "selected_on": selected_on})
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report on the test set."""
+        figures = {"checkpoint": trainer.ckpt_path, **_figures(trainer, "test")}
+        self._write(trainer, pl_module, "test", {"last": figures})
+
+    @rank_zero_only
+    def _write(self, trainer: Trainer, pl_module: LightningModule, split: str, figures: dict[str, Any]) -> None:
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "summary.json"
+        summary = json.loads(file.read_text()) if file.is_file() else {}
+        summary |= {**_describe(trainer, pl_module), split: figures}
+        file.write_text(json.dumps(summary, indent=2) + "\n")
+        _write_per_class(folder / "per_class.csv", trainer, split)
+        Console().print(_table(folder, summary, split))
+
+
+def _figures(trainer: Trainer, split: str) -> Figures:
+    start = f"{split}/"
+    return {name.removeprefix(start): float(v) for name, v in trainer.callback_metrics.items() if name.startswith(start)}
+
+
+def _describe(trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+    data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    image = data.dataset("val")[Fetch(torch.tensor([0]), 0)]["image"]
+    params, macs = model_cost(pl_module.net, (3, *image.shape[1:3]))  # type: ignore[arg-type]
+    groups = shot_groups(torch.tensor(data.class_counts), data.many, data.few)
+    return {
+        "model": type(pl_module).__name__,
+        "losses": [type(loss).__name__ for loss in pl_module.losses],  # type: ignore[union-attr]
+        "data": type(data).__name__,
+        "seed": data.seed,
+        "train_images": sum(data.class_counts),
+        "groups": {name: int(mask.sum()) for name, mask in groups.items()},
+        "params": params,
+        "macs": macs,
+    }
+
+
+def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
+    data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    counts = data.class_counts
+    groups = shot_groups(torch.tensor(counts), data.many, data.few)
+    evaluation = next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
+    columns = {f"{p.prefix}acc": p.accuracy.per_class().tolist() for p in evaluation.predictors}
+    old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
+    rows: list[dict[str, Any]] = [row for row in old if row["split"] != split]
+    for c, name in enumerate(data.class_names):
+        group = next(group for group, mask in groups.items() if mask[c])
+        row = {"split": split, "class": c, "name": name, "train_images": counts[c], "group": group}
+        rows.append({**row, **{column: values[c] for column, values in columns.items()}})
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=rows[-1])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
+    groups: dict[str, int] = summary["groups"]
+    columns = [c for c in COLUMNS if not c.startswith("acc_") or c.removeprefix("acc_") in groups]
+    titles = {"acc": "all", "bal_acc": "balanced", **{f"acc_{g}": f"{g} ({n})" for g, n in groups.items()}}
+    figures = summary[split]
+    table = Table(title=f"{folder}: {split}", caption=_caption(summary, split))
+    table.add_column("")
+    for column in columns:
+        table.add_column(titles.get(column, column.upper()), justify="right")
+
+    def add(name: str, values: Figures, prefix: str = "") -> None:
+        shown = (values.get(f"{prefix}{column}") for column in columns)
+        percent = ("" if v is None else f"{v:.3f}" if c == "nll" else f"{100 * v:.1f}" for v, c in zip(shown, columns))
+        table.add_row(name, *percent)
+
+    teacher = folder / TEACHER / "summary.json"
+    if teacher.is_file() and split in (taught := json.loads(teacher.read_text())):
+        add(f"teacher ({', '.join(taught['losses'])})", taught[split]["last"])
+    members = summary["losses"] if len(summary["losses"]) > 1 else []
+    for m, loss in enumerate(members):
+        add(f"expert {m + 1} ({loss})", figures["last"], f"expert{m + 1}/")
+    whole = "ensemble" if members else summary["losses"][0]
+    add(whole, figures["last"])
+    if "best" in figures:
+        note = ", selected on test" if figures["selected_on"] == "test" else ""
+        add(f"{whole}, best epoch {figures['best']['epoch'] + 1}{note}", figures["best"])
+    return table
+
+
+def _caption(summary: dict[str, Any], split: str) -> str:
+    cost = f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image"
+    return f"accuracy and ECE in %, NLL in nats; {cost}"

@@ -1,0 +1,74 @@
+"""The one place where checkpoints are read: tensors and plain values only, and one clear line for a bad file."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import LightningModule
+
+from lt_lightning.errors import LtError
+
+CONFIG, CLASS_NAMES = "lt_config", "lt_class_names"
+"""Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML and its classes."""
+
+
+def read_checkpoint(path: str) -> dict[str, Any]:
+    """Open a checkpoint on the CPU, its tensors mapped from the file; nothing in it is executed.
+
+    Raises:
+        LtError: There is no such file, or it is not a checkpoint of Lightning.
+    """
+    fix = "name a .ckpt file that `lt fit` wrote, such as runs/mcsm/best.ckpt"
+    try:
+        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except FileNotFoundError as error:
+        raise LtError("this checkpoint does not exist", path, fix) from error
+    except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... for a damaged file
+        raise LtError("this file is damaged or not a checkpoint", path, fix) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise LtError("this file holds no Lightning checkpoint", path, fix)
+    return checkpoint
+
+
+def stored_config(path: str) -> dict[str, Any]:
+    """The configuration of the run that wrote a checkpoint.
+
+    Raises:
+        LtError: The file is no checkpoint, or carries no configuration.
+    """
+    checkpoint = read_checkpoint(path)
+    if CONFIG not in checkpoint:
+        raise LtError("this checkpoint carries no configuration", path, "name the run's configuration by --config, too")
+    config = yaml.safe_load(checkpoint[CONFIG])
+    assert isinstance(config, dict)
+    return config
+
+
+def load_module(path: str, class_names: list[str]) -> LightningModule:
+    """Rebuild the module that a checkpoint holds.
+
+    Args:
+        path: A checkpoint written by the command.
+        class_names: The classes it must have been trained on, in order.
+
+    Raises:
+        LtError: The file is no checkpoint of the command, or its classes differ.
+    """
+    theirs = read_checkpoint(path).get(CLASS_NAMES)
+    if theirs is None:
+        raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
+    if theirs != class_names:
+        pairs = zip(theirs, class_names, strict=False)
+        first = next((c for c, (a, b) in enumerate(pairs) if a != b), min(len(theirs), len(class_names)))
+        raise LtError(
+            f"its {len(theirs)} classes are not the {len(class_names)} of the data: they differ from class {first} on",
+            path,
+            "use a model that was trained on the same classes in the same order",
+        )
+    return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run folder holds a training run that came to its end."""
+    return (run / "last.ckpt").is_file() and (run / "summary.json").is_file()

@@ -1,0 +1,123 @@
+"""The command ``lt``: a LightningCLI whose checkpoints bring their own configuration."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
+from torch.optim import Optimizer
+
+from lt_lightning import schedulers  # noqa: F401 - names for the configuration
+from lt_lightning.callbacks import Evaluation, KeepConfig, Report, TrainingLog
+from lt_lightning.checkpoints import stored_config
+from lt_lightning.data import LongTailDataModule
+from lt_lightning.errors import LtError
+from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
+from lt_lightning.modules import LongTailModule
+from lt_lightning.parser import Parser
+from lt_lightning.recipes import trained_teacher
+
+
+class LongTailCLI(LightningCLI):
+    """Builds data, model and trainer from YAML and flags, and runs one of fit, validate, test and predict.
+
+    Class counts go from the data to the model. One run has one folder, ``trainer.default_root_dir``.
+
+    Args:
+        args: The command line without the program's name; ``sys.argv`` by default.
+    """
+
+    def __init__(self, args: Sequence[str] | None = None) -> None:
+        super().__init__(
+            LongTailModule,
+            LongTailDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            save_config_callback=KeepConfig,
+            save_config_kwargs={"overwrite": True},
+            parser_class=Parser,
+            parser_kwargs={"prog": "lt", "description": "Long-tailed image classification."},
+            trainer_defaults={
+                "default_root_dir": "runs/default",
+                "num_sanity_val_steps": 0,
+                "callbacks": [Evaluation(), TrainingLog(), Report()],
+            },
+            args=list(sys.argv[1:] if args is None else args),
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Link what belongs together; add the callbacks and loggers that every run has, each under its own key."""
+        parser.add_optimizer_args((Optimizer,))
+        parser.add_lr_scheduler_args(LRSchedulerTypeTuple)
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(ModelCheckpoint, "last")
+        parser.add_class_arguments(RunWandbLogger, "wandb")
+        once: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
+        best = {"filename": "best", "monitor": "val/acc", "mode": "max", **once}
+        last = {"filename": "last", "save_on_train_epoch_end": True, **once}
+        for key, defaults in {"checkpoint": best, "last": last}.items():
+            parser.set_defaults({f"{key}.{name}": value for name, value in defaults.items()})
+            parser.link_arguments("trainer.default_root_dir", f"{key}.dirpath")
+        parser.link_arguments("trainer.default_root_dir", "wandb.save_dir")
+        parser.link_arguments("data.class_counts", "model.init_args.class_counts", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "data.init_args.seed")
+        parser.link_arguments("trainer.max_epochs", "lr_scheduler.init_args.epochs")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse; a checkpoint given without a configuration brings its own, which flags override."""
+        self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
+        if self.config.subcommand == "fit":
+            self._prepare_fit(self.config.fit)
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave out Lightning's own reading of hyperparameters, which would win over flags."""
+
+    def _prepare_fit(self, config: Any) -> None:
+        run = Path(config.trainer.default_root_dir)
+        if config.ckpt_path is None and (run / "last.ckpt").exists() and not config.trainer.fast_dev_run:
+            raise LtError(
+                "this folder holds a run already",
+                str(run),
+                f"resume it with --ckpt_path {run / 'last.ckpt'}, name another by --trainer.default_root_dir, or remove it",
+            )
+        if "teacher" in config.model.init_args:
+            config.model.init_args.teacher = trained_teacher(config, run)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Build the trainer with the loggers of the run."""
+        folder = self._get(self.config, "trainer.default_root_dir")
+        loggers = [RunCSVLogger(folder), self._get(self.config_init, "wandb")]
+        return super().instantiate_trainer(logger=loggers, **kwargs)
+
+
+def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
+    command = next((i for i, arg in enumerate(args) if arg in subcommands), None)
+    path = next((arg for arg in _values(args, "--ckpt_path") if arg.endswith(".ckpt")), None)
+    if command is None or path is None or _values(args, "--config") or _values(args, "-c"):
+        return args
+    config = stored_config(path)
+    keys = ["seed_everything", "model", "data"]
+    trainer = {"default_root_dir": str(Path(path).resolve().parent), "precision": config["trainer"]["precision"]}
+    if args[command] == "fit":
+        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "wandb"]
+        trainer = {**config["trainer"], **trainer}
+    kept = {key: config[key] for key in keys if config.get(key) is not None} | {"trainer": trainer}
+    return [*args[: command + 1], "--config", yaml.safe_dump(kept, sort_keys=False), *args[command + 1 :]]
+
+
+def _values(args: list[str], flag: str) -> list[str]:
+    after = [value for name, value in zip(args, args[1:], strict=False) if name == flag]
+    return after + [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command; a user's mistake is printed in at most three lines and exits with 2."""
+    try:
+        LongTailCLI(args)
+    except LtError as error:
+        sys.exit(f"lt: error: {error}")

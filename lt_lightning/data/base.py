@@ -1,0 +1,142 @@
+"""What all long-tailed data modules share: class counts, splits, stateless batches, augmentation on the device."""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NotRequired, TypedDict
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from lt_lightning.data.augment import Augmentation
+from lt_lightning.data.sampling import EvalBatches, TrainBatches
+
+Split = Literal["train", "val", "test"]
+
+
+class Batch(TypedDict):
+    """One batch, as it goes from the data module to a training or evaluation step."""
+
+    image: Tensor  # (B, H, W, 3) uint8 on its way to the device, (B, 3, H, W) float after it
+    target: Tensor  # (B,) class indices, or (B, C) probabilities after mixup or cutmix
+    seed: int  # of everything random in this step
+    teacher_logits: NotRequired[Tensor]  # (B, C), added by DistillationTargets
+    teacher_offset: NotRequired[Tensor]  # (C,), added by DistillationTargets
+
+
+class LongTailDataModule(LightningDataModule, ABC):
+    """A long-tailed training set with balanced validation and test sets.
+
+    Randomness is stateless: the order of an epoch follows from (seed, epoch), all that is drawn in a step from (seed,
+    epoch, step, rank). Augmentation is batched tensor code and runs on the device, after the transfer.
+
+    Args:
+        batch_size: Training images of a batch, on each device.
+        eval_batch_size: Validation and test images of a batch, on each device.
+        num_workers: Worker processes that read batches; 0 is fastest for sets in memory.
+        augment: Augmentations of training images, in order; by default those of the set.
+        mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2.
+        many: A class with more training images than this is a many-shot class.
+        few: A class with fewer training images than this is a few-shot class.
+        seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    selected_on_test: bool
+    """Whether validation images are the test images, as where the field has no validation list."""
+
+    def __init__(
+        self,
+        batch_size: int = 128,
+        eval_batch_size: int = 1000,
+        num_workers: int = 0,
+        augment: list[Augmentation] | None = None,
+        mix: nn.Module | None = None,
+        many: int = 100,
+        few: int = 20,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.augment = nn.Sequential(*(self.default_augment() if augment is None else augment))
+        self.mix = mix or nn.Identity()
+        self.many, self.few, self.seed = many, few, seed
+
+    @property
+    @abstractmethod
+    def class_counts(self) -> list[int]:
+        """Training images of each class, known before any image is read."""
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in label order; known once the data are prepared."""
+        return [str(c) for c in range(len(self.class_counts))]
+
+    @abstractmethod
+    def default_augment(self) -> list[Augmentation]:
+        """The augmentations that papers use on this set."""
+
+    @abstractmethod
+    def dataset(self, split: Split) -> Dataset[Batch]:
+        """Open one split; it is indexed by :class:`~lt_lightning.data.sampling.Fetch`."""
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Training batches, from wherever the run stands."""
+        assert self.trainer is not None
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        dataset = self.dataset("train")
+        sampler = TrainBatches(
+            dataset,
+            self.batch_size,
+            self.seed,
+            position=lambda: progress.total.processed,
+            limit=self.trainer.limit_train_batches,
+            num_ranks=self.trainer.world_size,
+            rank=self.trainer.global_rank,
+        )
+        return self._loader(dataset, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Each validation image once."""
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Each test image once."""
+        return self._eval_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Each test image once."""
+        return self._eval_loader("test")
+
+    def _eval_loader(self, split: Split) -> DataLoader[Batch]:
+        assert self.trainer is not None
+        dataset = self.dataset(split)
+        ranks = self.trainer.world_size, self.trainer.global_rank
+        return self._loader(dataset, EvalBatches(dataset, self.eval_batch_size, *ranks))
+
+    def _loader(self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=sampler,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
+        """Augment (training only) and normalise a batch on its device.
+
+        Seeding torch here makes everything random in a training step, dropout too, a function of the step alone.
+        """
+        assert self.trainer is not None
+        if not self.trainer.training:
+            return {**batch, "image": self.normalise(batch["image"])}
+        torch.manual_seed(batch["seed"])
+        image, target = self.mix((self.normalise(self.augment(batch["image"])), batch["target"]))
+        return {**batch, "image": image, "target": target}
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` with the set's mean and deviation, channels last in memory."""
+        mean, std = (image.new_tensor(value, dtype=torch.float32) * 255 for value in (self.mean, self.std))
+        return ((image - mean) / std).permute(0, 3, 1, 2)

@@ -1,0 +1,58 @@
+"""Sets small enough to live in memory as uint8: a batch is one indexed read."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lt_lightning.data.base import Batch, LongTailDataModule, Split
+from lt_lightning.data.sampling import Fetch
+
+
+class ArrayDataset(Dataset[Batch]):
+    """Images in memory; a batch is one indexed read.
+
+    Args:
+        image: ``(N, H, W, 3)``, uint8.
+        target: ``(N,)``, int64.
+    """
+
+    def __init__(self, image: Tensor, target: Tensor) -> None:
+        self.image, self.target = image, target
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitem__(self, fetch: Fetch) -> Batch:
+        return {"image": self.image[fetch.indices], "target": self.target[fetch.indices], "seed": fetch.seed}
+
+
+class InMemoryDataModule(LongTailDataModule):
+    """A long-tailed set whose splits are arrays.
+
+    Args:
+        **kwargs: Arguments of :class:`LongTailDataModule`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._datasets: dict[Split, ArrayDataset] = {}
+
+    @abstractmethod
+    def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Read one split.
+
+        Returns:
+            Images ``(N, H, W, 3)`` and their classes ``(N,)``.
+        """
+
+    def dataset(self, split: Split) -> ArrayDataset:
+        """One split, read once."""
+        if split not in self._datasets:
+            image, target = self.arrays(split)
+            self._datasets[split] = ArrayDataset(torch.from_numpy(image), torch.from_numpy(target))
+        return self._datasets[split]

@@ -1,0 +1,109 @@
+"""Which images form which batch: a pure function of (seed, epoch, step, rank).
+
+Nothing here has a state that would have to be saved: a run that resumes at any step, with any number of workers, reads
+the batches that the uninterrupted run would have read.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, DistributedSampler
+
+Position = Callable[[], int]  # training batches already done in the whole run
+
+
+class Fetch(NamedTuple):
+    """What a data set is asked for: the images of one batch, and the seed of whatever is drawn for them."""
+
+    indices: Tensor  # (B,), int64
+    seed: int
+
+
+def derive_seed(*keys: int) -> int:
+    """Hash whole numbers, such as (seed, epoch, step, rank), to one 63-bit seed."""
+    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class TrainBatches(DistributedSampler[Fetch]):
+    """Shuffled batches of one epoch after another.
+
+    A step takes ``batch_size`` images a rank from one shared permutation, so that two ranks with batches of 64 see in
+    each step what one rank with batches of 128 sees. The last, smaller batch of an epoch is shared out evenly; what
+    cannot be, or would leave a rank fewer than two images (batch normalisation needs two), is left out of that epoch.
+
+    It is a ``DistributedSampler`` in name so that Lightning does not replace it; ranks are its own business.
+
+    Args:
+        dataset: The training images; only their number N matters.
+        batch_size: Images B of a batch on one rank.
+        seed: Seed of the run.
+        position: Tells how many batches of the run are done when an epoch begins.
+        limit: Batches of an epoch that are used, as ``Trainer(limit_train_batches=...)``.
+        num_ranks: Number of processes.
+        rank: This process.
+
+    Raises:
+        ValueError: There are too few images for one batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[object],
+        batch_size: int,
+        seed: int,
+        position: Position,
+        limit: int | float = 1.0,
+        num_ranks: int = 1,
+        rank: int = 0,
+    ) -> None:
+        super().__init__(dataset, num_ranks, rank, seed=seed)
+        self.batch_size, self.position = batch_size, position
+        self.num_images: int = len(dataset)  # type: ignore[arg-type]
+        step = batch_size * num_ranks
+        rest = self.num_images % step // num_ranks
+        self.sizes = [batch_size] * (self.num_images // step) + [rest] * (rest >= 2)
+        if not self.sizes:
+            raise ValueError(f"{self.num_images} training images give {num_ranks} ranks no batch of two or more")
+        self.num_used = limit if isinstance(limit, int) else int(len(self.sizes) * limit)
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[Fetch]:
+        done = self.position()
+        used = min(self.num_used, len(self)) or len(self)
+        epoch, first = divmod(done, used)
+        order = torch.randperm(
+            self.num_images, generator=torch.Generator().manual_seed(derive_seed(self.seed, epoch))
+        )
+        for step in range(first, len(self)):
+            size = self.sizes[step]
+            start = step * self.batch_size * self.num_replicas + self.rank * size
+            yield Fetch(order[start : start + size], derive_seed(self.seed, epoch, step, self.rank))
+
+
+class EvalBatches(DistributedSampler[Fetch]):
+    """Batches in file order that hold each image exactly once, on any number of ranks.
+
+    torch's ``DistributedSampler`` repeats images until all ranks have equally many; here ranks may differ by one image.
+
+    Args:
+        dataset: The images to evaluate; only their number N matters.
+        batch_size: Images B of a batch on one rank.
+        num_ranks: Number of processes.
+        rank: This process.
+    """
+
+    def __init__(self, dataset: Dataset[object], batch_size: int, num_ranks: int = 1, rank: int = 0) -> None:
+        super().__init__(dataset, num_ranks, rank, shuffle=False)
+        indices = torch.arange(rank, len(dataset), num_ranks)  # type: ignore[arg-type]
+        self.batches = indices.split(batch_size) if len(indices) else ()
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[Fetch]:
+        return (Fetch(indices, 0) for indices in self.batches)

@@ -1,0 +1,118 @@
+"""Loggers that a run can always have: one folder, resumed with the run, and no account needed."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import wandb
+from lightning.fabric.loggers.csv_logs import _ExperimentWriter
+from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.loggers.csv_logs import ExperimentWriter
+from lightning.pytorch.loggers.logger import rank_zero_experiment
+from lightning.pytorch.utilities import rank_zero_warn
+
+
+class ContinuedWriter(ExperimentWriter):
+    """Writes ``metrics.csv``, going on with what a run wrote before it was interrupted.
+
+    Args:
+        log_dir: Folder of the run.
+    """
+
+    def _check_log_dir_exists(self) -> None:
+        """Keep an earlier file, which Lightning would delete."""
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                self.metrics_keys = file.readline().strip().split(",")
+
+    def save(self) -> None:
+        """Write the metrics; hyperparameters are in ``config.yaml``."""
+        _ExperimentWriter.save(self)
+
+
+class RunCSVLogger(CSVLogger):
+    """Logs to ``metrics.csv`` in the run's folder.
+
+    Args:
+        save_dir: Folder of the run.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir, name="", version="")
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        """The writer."""
+        if self._experiment is None:
+            self._experiment = ContinuedWriter(self.log_dir)
+        return self._experiment  # type: ignore[return-value]
+
+
+def has_credentials() -> bool:
+    """Whether W&B could log in without asking anybody."""
+    return bool(os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
+
+
+class RunWandbLogger(WandbLogger):
+    """Logs to Weights & Biases: online where there is an account, else into the run's folder for ``wandb sync``.
+
+    It never asks and never ends a run: where W&B cannot start online, it says so and logs offline. The run's id is
+    kept in its folder, so a resumed run goes on as the same run there.
+
+    Args:
+        project: Project of the run.
+        name: Name of the run; by default that of its folder.
+        save_dir: Folder of the run; the command sets it.
+        offline: Whether to log into the folder only; by default, whether no credentials are found. The environment
+            variable ``WANDB_MODE`` (online, offline, disabled) decides where it is set.
+        tags: Words to find the run by.
+    """
+
+    def __init__(
+        self,
+        project: str = "lt_lightning",
+        name: str | None = None,
+        save_dir: str = "runs",
+        offline: bool | None = None,
+        tags: list[str] | None = None,
+    ) -> None:
+        mode = os.environ.get("WANDB_MODE")
+        if offline is None:
+            offline = mode in ("offline", "dryrun") if mode else not has_credentials()
+        Path(save_dir).mkdir(parents=True, exist_ok=True)
+        settings = wandb.Settings(silent=True)
+        super().__init__(
+            name or Path(save_dir).resolve().name,
+            save_dir,
+            offline=offline,
+            project=project,
+            resume="allow",
+            tags=tags,
+            settings=settings,
+        )
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The W&B run."""
+        if self._experiment is None:
+            self._wandb_init["id"] = self._run_id()
+            try:
+                run = super().experiment
+            except wandb.Error as error:
+                rank_zero_warn(f"W&B cannot start online ({error}); this run is logged offline")
+                self._offline = True
+                self._wandb_init["mode"] = "offline"
+                run = super().experiment
+            for name in ("acc", "bal_acc"):
+                run.define_metric(f"val/{name}", summary="max,last")
+        return self._experiment
+
+    def _run_id(self) -> str:
+        file = Path(self.save_dir or ".") / "wandb_run_id"
+        if not file.is_file():
+            file.write_text(uuid.uuid4().hex[:8])
+        return file.read_text().strip()

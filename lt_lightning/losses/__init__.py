@@ -1,0 +1,33 @@
+"""Losses, distillation and combination of logits: plain torch, equal to the papers' formulas."""
+
+from lt_lightning.losses.base import LongTailLoss, LossFactory
+from lt_lightning.losses.combination import CombinationFactory, MeanLogits, PriorCorrected
+from lt_lightning.losses.distillation import (
+    Aligned,
+    Distillation,
+    EnsembleDistillation,
+    FamilyDistillation,
+    MemberDistillation,
+    Raw,
+    Space,
+)
+from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
+
+__all__ = [
+    "Aligned",
+    "BalancedSoftmax",
+    "CombinationFactory",
+    "CrossEntropy",
+    "Distillation",
+    "EnsembleDistillation",
+    "FamilyDistillation",
+    "InverseSoftmax",
+    "LogitAdjustment",
+    "LongTailLoss",
+    "LossFactory",
+    "MeanLogits",
+    "MemberDistillation",
+    "PriorCorrected",
+    "Raw",
+    "Space",
+]

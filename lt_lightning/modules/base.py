@@ -1,0 +1,75 @@
+"""What teachers, student ensembles and contrastive experts share."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from lt_lightning.data.base import Batch
+from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits
+from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.classifiers import ClassifierName
+from lt_lightning.models.experts import MultiExpert
+
+
+class LongTailModule(LightningModule):
+    """One or more experts, each with a loss of its own.
+
+    Args:
+        class_counts: Training images of each class; the command takes them from the data.
+        losses: One loss for each expert; their number is E.
+        backbone: Name of the network.
+        shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
+        classifier: Last layer of each expert.
+        combination: How the experts' logits become one prediction; the mean of raw logits by default.
+
+    Attributes:
+        example_input_array: Not set; the summary measures the model on the data's own image size.
+    """
+
+    offset: Tensor
+
+    def __init__(
+        self,
+        class_counts: list[int],
+        losses: list[LossFactory] = [CrossEntropy],  # noqa: B006 - never changed; a list is what YAML gives
+        backbone: BackboneName = "resnet32",
+        shared_stages: int = 0,
+        classifier: ClassifierName = "linear",
+        combination: CombinationFactory = MeanLogits,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)  # thousands of counts do not belong on a dashboard
+        self.class_counts = class_counts
+        counts = torch.tensor(class_counts, dtype=torch.float32)
+        self.net = MultiExpert(backbone, len(class_counts), len(losses), shared_stages, classifier)
+        self.losses = nn.ModuleList(loss(counts) for loss in losses)
+        self.combination = combination(counts)
+        self.register_buffer("offset", torch.stack([loss.offset for loss in self.losses]), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Predict: images ``(B, 3, H, W)`` to logits ``(B, C)``."""
+        return self.combine(self.net(image))
+
+    def combine(self, expert_logits: Tensor) -> Tensor:
+        """``(E, B, C)`` to ``(B, C)``."""
+        combined: Tensor = self.combination(expert_logits, self.offset)
+        return combined
+
+    def skill(self, expert_logits: Tensor, target: Tensor) -> Tensor:
+        """Sum over experts of each one's own loss, in nats, of logits ``(E, B, C)``."""
+        return torch.stack([loss(z, target) for loss, z in zip(self.losses, expert_logits, strict=True)]).sum()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Expert logits ``(E, B, C)``, for the callbacks that measure."""
+        expert_logits: Tensor = self.net(batch["image"])
+        return expert_logits
+
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Expert logits ``(E, B, C)``, for the callbacks that measure."""
+        return self.validation_step(batch, batch_idx)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Any:
+        """Class probabilities ``(B, C)``."""
+        return self(batch["image"]).softmax(-1)

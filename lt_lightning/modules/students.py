@@ -1,0 +1,71 @@
+"""MCSM: a teacher distils into an ensemble of students, each good at different classes."""
+
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from lt_lightning.callbacks.distillation import DistillationTargets
+from lt_lightning.data.base import Batch
+from lt_lightning.losses import (
+    BalancedSoftmax,
+    CombinationFactory,
+    CrossEntropy,
+    Distillation,
+    InverseSoftmax,
+    LossFactory,
+    MeanLogits,
+    MemberDistillation,
+)
+from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.classifiers import ClassifierName
+from lt_lightning.modules.base import LongTailModule
+
+
+class StudentEnsemble(LongTailModule):
+    """Multiple Classification Student Model: independent students of different skills, taught by one frozen teacher.
+
+    The loss is ``skill_weight * sum_s skill_s + distill_weight * sum_s kd_s``. Students share no parameters, so
+    training them together equals training each alone on the same batches.
+
+    Args:
+        class_counts: Training images of each class; the command takes them from the data.
+        teacher: A checkpoint (``.ckpt``) of a trained model, or a configuration (``.yaml``) that is trained first, on
+            the same data, into the folder ``teacher`` of the run.
+        losses: One loss for each student: its skill.
+        distillation: What the students learn from the teacher.
+        skill_weight: Weight of the students' own losses.
+        distill_weight: Weight of distillation.
+        backbone: Name of the students' network.
+        classifier: Last layer of each student.
+        combination: How the students' logits become one prediction; the mean of raw logits by default.
+    """
+
+    def __init__(
+        self,
+        class_counts: list[int],
+        teacher: str,
+        losses: list[LossFactory] = [CrossEntropy, BalancedSoftmax, InverseSoftmax],  # noqa: B006 - as in the base
+        distillation: Distillation = MemberDistillation(),  # noqa: B008 - has no state
+        skill_weight: float = 0.5,
+        distill_weight: float = 0.5,
+        backbone: BackboneName = "resnet32",
+        classifier: ClassifierName = "linear",
+        combination: CombinationFactory = MeanLogits,
+    ) -> None:
+        super().__init__(class_counts, losses, backbone, 0, classifier, combination)
+        self.teacher, self.distillation = teacher, distillation
+        self.skill_weight, self.distill_weight = skill_weight, distill_weight
+
+    def configure_callbacks(self) -> list[Callback]:
+        """The teacher's targets."""
+        return [DistillationTargets(self.teacher)]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Skill and distillation on images ``(B, 3, H, W)``."""
+        expert_logits = self.net(batch["image"])
+        skill = self.skill(expert_logits, batch["target"])
+        distill = self.distillation(expert_logits, self.offset, batch["teacher_logits"], batch["teacher_offset"])
+        return {
+            "loss": self.skill_weight * skill + self.distill_weight * distill,
+            "skill": skill.detach(),
+            "distill": distill.detach(),
+        }

@@ -1,0 +1,64 @@
+"""Learning-rate schedules of the field that torch lacks: a linear warm-up, then cosine or steps.
+
+The warm-up is that of LDAM-DRW [Cao et al., 2019], https://arxiv.org/abs/1906.07413: epoch t of w has rate lr (t+1) / w.
+"""
+
+import math
+from bisect import bisect_right
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+
+class WarmupCosine(LRScheduler):
+    """Linear warm-up, then half a cosine down to zero.
+
+    Args:
+        optimizer: What it drives.
+        epochs: Epochs of the run; the command sets it to ``trainer.max_epochs``.
+        warmup: Epochs of warm-up.
+        last_epoch: Epoch that the schedule stands at; -1 at the start.
+    """
+
+    def __init__(self, optimizer: Optimizer, epochs: int, warmup: int = 5, last_epoch: int = -1) -> None:
+        self.epochs, self.warmup = epochs, warmup
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        """What the base rate is multiplied by after the warm-up."""
+        return (1 + math.cos(math.pi * (epoch - self.warmup) / max(self.epochs - self.warmup, 1))) / 2
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Rates of the parameter groups in this epoch."""
+        epoch = self.last_epoch
+        factor = (epoch + 1) / self.warmup if epoch < self.warmup else self.factor(epoch)
+        return [base * factor for base in self.base_lrs]
+
+
+class WarmupMultiStep(WarmupCosine):
+    """Linear warm-up, then a constant rate that falls by ``gamma`` at each milestone.
+
+    Args:
+        optimizer: What it drives.
+        milestones: Epochs at which the rate falls.
+        gamma: Factor by which it falls.
+        epochs: Epochs of the run; not used.
+        warmup: Epochs of warm-up.
+        last_epoch: Epoch that the schedule stands at; -1 at the start.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: list[int],
+        gamma: float = 0.1,
+        epochs: int = 0,
+        warmup: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        self.milestones, self.gamma = milestones, gamma
+        super().__init__(optimizer, epochs, warmup, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        """What the base rate is multiplied by after the warm-up."""
+        return self.gamma ** bisect_right(self.milestones, epoch)
