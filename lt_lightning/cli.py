@@ -70,6 +70,8 @@ class LongTailCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a checkpoint given without a configuration brings its own, which flags override."""
+        for command in ("validate", "test"):
+            self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         if self.config.subcommand == "fit":
             self._prepare_fit(self.config.fit)
@@ -86,7 +88,20 @@ class LongTailCLI(LightningCLI):
                 f"resume it with --ckpt_path {run / 'last.ckpt'}, name another by --trainer.default_root_dir, or remove it",
             )
         if "teacher" in config.model.init_args:
-            config.model.init_args.teacher = trained_teacher(config, run)
+            files = [str(path.absolute) for path in config.config or [] if path is not None]
+            plain = yaml.safe_load(self._parser("fit").dump(config, skip_none=False))
+            teacher = trained_teacher(config.model.init_args.teacher, files, plain["data"], plain["seed_everything"], run)
+            config.model.init_args.teacher = teacher
+
+    def instantiate_classes(self) -> None:
+        """Build everything; a value that a constructor refuses is the user's mistake."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            cause = error
+            while isinstance(cause.__cause__, ValueError):  # jsonargparse wraps what the constructor said
+                cause = cause.__cause__
+            raise LtError(str(cause), "the configuration", "change this value") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run."""

@@ -1,11 +1,78 @@
-"""The command's parser: a mistake is one clear error."""
+"""The command's parser: a mistake in a flag or a configuration is one clear error, with the nearest name."""
 
+import inspect
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from lt_lightning.errors import LtError
 
+UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the first group is the name
+    r"[Oo]ption '([^']+)' is not accepted",
+    r"does not accept option '([^']+)'",
+    r"unrecognized arguments: -*([^\s=]+)",
+    r"Expected a dot import path string: (\S+)",
+    r"invalid choice: '([^']+)'",
+)
+BAD_VALUE = r"Expected (?:a|an|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)\. Got value: (.+)"
+
 
 class Parser(LightningArgumentParser):
-    """Lightning's parser, whose errors are :class:`LtError`."""
+    """Lightning's parser, whose errors are :class:`~lt_lightning.errors.LtError`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong, where, and which name was probably meant.
+
+        Raises:
+            LtError: Always.
+        """
+        if not self.exit_on_error:  # a parser within the parser, whose error becomes part of the message
+            super().error(message, ex)
+        where = ".".join(re.findall(r'Parser key "([^"]+)"', message)) or "the command line or a configuration file"
+        help_text = f"`{self.prog.replace(' [options]', '')} --help` lists what there is"
+        for pattern in UNKNOWN_NAME:
+            if found := re.search(pattern, message):
+                nearest = get_close_matches(found[1], set(_known_names(self)) - {found[1]}, 1)
+                fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
+                raise LtError(f"unknown name {found[1]!r}", where, fix)
+        if found := re.search(BAD_VALUE, message):
+            value = found[2].splitlines()[0]
+            choices = re.findall(r"'([^']+)'", found[1])
+            nearest = get_close_matches(value, choices, 1)
+            fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
+            raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, fix)
+        lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
+        expected = next((line for line in lines if line.startswith("Expected")), "")
+        given = next((line for line in lines if line.startswith("Given value: ")), "")
+        what = f"{expected}. {given}" if expected and given else " ".join(lines)
+        raise LtError(re.sub(r'^Parser key "[^"]+": ', "", what)[:300], where, help_text)
+
+
+def _known_names(parser: Any) -> Iterator[str]:
+    """Keys and flags of a parser and its subcommands, and the classes and arguments that they can name."""
+    for action in parser._actions:
+        yield action.dest
+        yield from action.dest.split(".")
+        for name, subparser in (action.choices if isinstance(action.choices, dict) else {}).items():
+            yield name
+            yield from _known_names(subparser)
+    for base in (nn.Module, LightningDataModule, Optimizer, LRScheduler):
+        yield from _class_names(base)
+
+
+def _class_names(base: type) -> Iterator[str]:
+    for cls in base.__subclasses__():
+        if cls.__module__.startswith(("lt_lightning", "torch.optim")):
+            yield cls.__name__
+            yield from inspect.signature(cls).parameters
+        yield from _class_names(cls)

@@ -115,6 +115,7 @@ class AutoAugment(Augmentation):
         super().__init__()
         policies = transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10).policies
         kinds = {name: kind for kind, name in enumerate(OPERATIONS)}
+        # Tables (25, 2); no buffers, for they meet the draws on the CPU.
         self.kind = torch.tensor([[kinds[name] for name, _, _ in pair] for pair in policies])
         self.probability = torch.tensor([[probability for _, probability, _ in pair] for pair in policies])
         self.level = torch.tensor([[level or 0 for _, _, level in pair] for pair in policies])

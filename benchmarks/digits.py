@@ -1,0 +1,113 @@
+"""Every part of MCSM on DigitsLT over several seeds: what each skill, the ensemble and distillation bring.
+
+Run from the project's root: ``python benchmarks/digits.py --seeds 5 --out benchmarks/results/digits.json``. Every run
+is the command ``lt`` on a shipped configuration; figures are those of its ``summary.json`` at the last epoch. Settings
+are compared on validation; test figures are shown beside them.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lt_lightning.cli import main
+
+QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+THREE = '["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]'
+BASELINES = {  # model trained on labels alone -> flags over configs/ce.yaml
+    "CE": [],
+    "balanced softmax (teacher)": ["--model.losses", '["BalancedSoftmax"]'],
+    "3 x balanced softmax": ["--model.losses", '["BalancedSoftmax", "BalancedSoftmax", "BalancedSoftmax"]'],
+    "students, no distillation": ["--model.losses", THREE],
+}
+SINGLE, TRIPLE, SKILLED = list(BASELINES)[1:]
+
+
+def distilled(level: str, space: str, temperature: float, skill: float, distill: float, **extra: float) -> list[str]:
+    """Flags over configs/mcsm.yaml."""
+    init_args = {"temperature": temperature, "space": space, **extra}
+    distillation = json.dumps({"class_path": level, "init_args": init_args})
+    return ["--model.distillation", distillation, "--model.skill_weight", str(skill), "--model.distill_weight", str(distill)]
+
+
+DISTILLED = {  # students -> teacher, flags
+    "member aligned T2 .5/.5": (SINGLE, distilled("MemberDistillation", "Aligned", 2, 0.5, 0.5)),
+    "member aligned T4 1/1": (SINGLE, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
+    "member raw T2 .5/.5": (SINGLE, distilled("MemberDistillation", "Raw", 2, 0.5, 0.5)),
+    "member raw T4 1/1": (SINGLE, distilled("MemberDistillation", "Raw", 4, 1, 1)),
+    "ensemble aligned T4 1/1": (SINGLE, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
+    "member aligned T4 1/1, 3 x BS teacher": (TRIPLE, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
+    "member aligned T4 1/1, skilled teacher": (SKILLED, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
+    "ensemble aligned T4 1/1, 3 x BS teacher": (TRIPLE, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
+    "ensemble aligned T4 1/1, skilled teacher": (SKILLED, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
+    "lambda .5 aligned T4 1/1, 3 x BS teacher": (
+        TRIPLE,
+        distilled("FamilyDistillation", "Aligned", 4, 1, 1, diversity_weight=0.5),
+    ),
+}
+
+
+def figures(config: str, flags: list[str], seed: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Train and test one run; its figures on validation and test at the last epoch."""
+    if not (folder / "summary.json").is_file():
+        root = ["--trainer.default_root_dir", str(folder)]
+        main(["fit", "--config", config, *flags, "--seed_everything", str(seed), *root, *QUIET])
+        main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
+    summary = json.loads((folder / "summary.json").read_text())
+    return {split: {k: v for k, v in summary[split]["last"].items() if k != "checkpoint"} for split in ("val", "test")}
+
+
+def study(seeds: list[int], only: list[str], work: Path) -> Iterator[tuple[str, int, dict[str, dict[str, float]]]]:
+    """Run every variant on every seed; a teacher is shared by the students of its seed."""
+    for seed in seeds:
+        for name, flags in BASELINES.items():
+            yield name, seed, figures("configs/ce.yaml", flags, seed, work / f"{name}-{seed}")
+        for name, (teacher, flags) in DISTILLED.items():
+            if not only or name in only:
+                checkpoint = ["--model.teacher", str(work / f"{teacher}-{seed}" / "last.ckpt")]
+                yield name, seed, figures("configs/mcsm.yaml", [*checkpoint, *flags], seed, work / f"{name}-{seed}")
+
+
+def spread(values: list[float]) -> str:
+    """Mean and standard deviation over seeds, of fractions, in percent."""
+    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Markdown: accuracy by group, each student's accuracy, and the split of the ensemble's NLL."""
+    header = "| run | val all | test all | many | medium | few | students, test all | mean NLL - diversity = NLL |"
+    lines = [header, "|---" * 8 + "|"]
+    for name, by_seed in results.items():
+        runs = list(by_seed.values())
+        test = [run["test"] for run in runs]
+        experts = sorted({k.split("/")[0] for k in test[0] if "/" in k})
+        students = ", ".join(spread([t[f"{e}/acc"] for t in test]) for e in experts)
+        nll = statistics.mean(t["nll"] for t in test)
+        members = statistics.mean(statistics.mean(t[f"{e}/nll"] for e in experts) for t in test) if experts else nll
+        cells = [spread([run["val"]["acc"] for run in runs])]
+        cells += [spread([t[k] for t in test]) for k in ("acc", "acc_many", "acc_medium", "acc_few")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {students} | {members:.3f} - {members - nll:.3f} = {nll:.3f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", default=[], help="names of distilled variants; all by default")
+    parser.add_argument("--work", type=Path, help="folder of the runs; finished ones are used again")
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    os.environ.setdefault("WANDB_MODE", "disabled")
+    results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        seeds = list(range(args.first_seed, args.first_seed + args.seeds))
+        for name, seed, result in study(seeds, args.only, args.work or Path(temporary)):
+            results.setdefault(name, {})[str(seed)] = result
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(json.dumps(results, indent=1) + "\n")
+    print(table(results))
