@@ -30,7 +30,14 @@ def distilled(level: str, space: str, temperature: float, skill: float, distill:
     """Flags over configs/mcsm.yaml."""
     init_args = {"temperature": temperature, "space": space, **extra}
     distillation = json.dumps({"class_path": level, "init_args": init_args})
-    return ["--model.distillation", distillation, "--model.skill_weight", str(skill), "--model.distill_weight", str(distill)]
+    return [
+        "--model.distillation",
+        distillation,
+        "--model.skill_weight",
+        str(skill),
+        "--model.distill_weight",
+        str(distill),
+    ]
 
 
 DISTILLED = {  # students -> teacher, flags

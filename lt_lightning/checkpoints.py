@@ -31,17 +31,13 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     return checkpoint
 
 
-def stored_config(path: str) -> dict[str, Any]:
-    """The configuration of the run that wrote a checkpoint.
+def stored_config(path: str) -> dict[str, Any] | None:
+    """The configuration of the run that wrote a checkpoint; None where the command did not write it.
 
     Raises:
-        LtError: The file is no checkpoint, or carries no configuration.
+        LtError: There is no such file, or it is no checkpoint.
     """
-    checkpoint = read_checkpoint(path)
-    if CONFIG not in checkpoint:
-        raise LtError("this checkpoint carries no configuration", path, "name the run's configuration by --config, too")
-    config = yaml.safe_load(checkpoint[CONFIG])
-    assert isinstance(config, dict)
+    config: dict[str, Any] | None = yaml.safe_load(read_checkpoint(path).get(CONFIG, "null"))
     return config
 
 

@@ -1,7 +1,10 @@
 """The command ``lt``: a LightningCLI whose checkpoints bring their own configuration."""
 
+import logging
 import sys
+import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,21 @@ from torch.optim import Optimizer
 
 from lt_lightning import schedulers  # noqa: F401 - names for the configuration
 from lt_lightning.callbacks import Evaluation, KeepConfig, Report, TrainingLog
-from lt_lightning.checkpoints import stored_config
+from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.recipes import trained_teacher
+
+NOISE = (  # true, but nothing that a user of this command has to know
+    "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
+    "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
+    "|instantiate_classes|JsonargparseDeprecationWarning"
+)
+NAMED = ("best", "last")
+"""Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
 
 class LongTailCLI(LightningCLI):
@@ -41,7 +52,7 @@ class LongTailCLI(LightningCLI):
             save_config_callback=KeepConfig,
             save_config_kwargs={"overwrite": True},
             parser_class=Parser,
-            parser_kwargs={"prog": "lt", "description": "Long-tailed image classification."},
+            parser_kwargs={"prog": "lt"},
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
@@ -69,12 +80,16 @@ class LongTailCLI(LightningCLI):
         parser.link_arguments("trainer.max_epochs", "lr_scheduler.init_args.epochs")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse; a checkpoint given without a configuration brings its own, which flags override."""
+        """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
+        config = self.config[self.config.subcommand]
+        if config.ckpt_path in NAMED:
+            config.ckpt_path = str(Path(config.trainer.default_root_dir) / f"{config.ckpt_path}.ckpt")
+            read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without
         if self.config.subcommand == "fit":
-            self._prepare_fit(self.config.fit)
+            self._prepare_fit(config)
 
     def _parse_ckpt_path(self) -> None:
         """Leave out Lightning's own reading of hyperparameters, which would win over flags."""
@@ -85,12 +100,14 @@ class LongTailCLI(LightningCLI):
             raise LtError(
                 "this folder holds a run already",
                 str(run),
-                f"resume it with --ckpt_path {run / 'last.ckpt'}, name another by --trainer.default_root_dir, or remove it",
+                f"resume it (--ckpt_path {run}/last.ckpt), name another (--trainer.default_root_dir DIR) or remove it",
             )
         if "teacher" in config.model.init_args:
             files = [str(path.absolute) for path in config.config or [] if path is not None]
             plain = yaml.safe_load(self._parser("fit").dump(config, skip_none=False))
-            teacher = trained_teacher(config.model.init_args.teacher, files, plain["data"], plain["seed_everything"], run)
+            teacher = trained_teacher(
+                config.model.init_args.teacher, files, plain["data"], plain["seed_everything"], run
+            )
             config.model.init_args.teacher = teacher
 
     def instantiate_classes(self) -> None:
@@ -112,10 +129,14 @@ class LongTailCLI(LightningCLI):
 
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     command = next((i for i, arg in enumerate(args) if arg in subcommands), None)
-    path = next((arg for arg in _values(args, "--ckpt_path") if arg.endswith(".ckpt")), None)
-    if command is None or path is None or _values(args, "--config") or _values(args, "-c"):
+    path = next((arg for arg in _values(args, "--ckpt_path") if arg not in NAMED), None)
+    if command is None or path is None:
         return args
     config = stored_config(path)
+    if config is None:
+        if _values(args, "--config") or _values(args, "-c"):
+            return args
+        raise LtError("this checkpoint carries no configuration", path, "name the run's configuration by --config, too")
     keys = ["seed_everything", "model", "data"]
     trainer = {"default_root_dir": str(Path(path).resolve().parent), "precision": config["trainer"]["precision"]}
     if args[command] == "fit":
@@ -126,13 +147,16 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
 
 
 def _values(args: list[str], flag: str) -> list[str]:
-    after = [value for name, value in zip(args, args[1:], strict=False) if name == flag]
+    after = [value for name, value in pairwise(args) if name == flag]
     return after + [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake is printed in at most three lines and exits with 2."""
+    warnings.filterwarnings("ignore", message=f".*({NOISE})")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.msg)
     try:
         LongTailCLI(args)
     except LtError as error:
-        sys.exit(f"lt: error: {error}")
+        print(f"lt: error: {error}", file=sys.stderr)
+        sys.exit(2)

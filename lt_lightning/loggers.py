@@ -1,15 +1,17 @@
 """Loggers that a run can always have: one folder, resumed with the run, and no account needed."""
 
+import netrc
 import os
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import wandb
 from lightning.fabric.loggers.csv_logs import _ExperimentWriter
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_warn
 
 
@@ -52,8 +54,14 @@ class RunCSVLogger(CSVLogger):
 
 
 def has_credentials() -> bool:
-    """Whether W&B could log in without asking anybody."""
-    return bool(os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or wandb.api.api_key)
+    """Whether W&B could log in without asking anybody; no network is used."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False
 
 
 class RunWandbLogger(WandbLogger):
@@ -83,7 +91,7 @@ class RunWandbLogger(WandbLogger):
         if offline is None:
             offline = mode in ("offline", "dryrun") if mode else not has_credentials()
         Path(save_dir).mkdir(parents=True, exist_ok=True)
-        settings = wandb.Settings(silent=True)
+        os.environ.setdefault("WANDB_SILENT", "true")
         super().__init__(
             name or Path(save_dir).resolve().name,
             save_dir,
@@ -91,8 +99,8 @@ class RunWandbLogger(WandbLogger):
             project=project,
             resume="allow",
             tags=tags,
-            settings=settings,
         )
+        self._wandb_init.pop("anonymous", None)  # Lightning passes it on; wandb only warns of it
 
     @property
     @rank_zero_experiment
@@ -110,6 +118,13 @@ class RunWandbLogger(WandbLogger):
             for name in ("acc", "bal_acc"):
                 run.define_metric(f"val/{name}", summary="max,last")
         return self._experiment
+
+    def finalize(self, status: str) -> None:
+        """End the W&B run with the command, so that the next one in this process is another run."""
+        super().finalize(status)
+        if self._experiment is not None:
+            self._experiment.finish()
+            self._experiment = None
 
     def _run_id(self) -> str:
         file = Path(self.save_dir or ".") / "wandb_run_id"

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lt_lightning.errors import LtError
+from lt_lightning.help import COMMANDS, help_of_all, short_help
 
 UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the first group is the name
     r"[Oo]ption '([^']+)' is not accepted",
@@ -29,6 +31,15 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
+        self.add_argument("--help_all", action="help", help="Show every option and exit.")
+
+    def print_help(self, file: Any = None) -> None:
+        """Show the options that matter; all of them after ``--help_all``."""
+        command = self.prog.split()[-1]
+        if "--help_all" in sys.argv or command not in ("lt", *COMMANDS):
+            super().print_help(file)
+        else:
+            print(short_help(command) if command in COMMANDS else help_of_all(), file=file or sys.stdout)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong, where, and which name was probably meant.
@@ -70,8 +81,8 @@ def _known_names(parser: Any) -> Iterator[str]:
         yield from _class_names(base)
 
 
-def _class_names(base: type) -> Iterator[str]:
-    for cls in base.__subclasses__():
+def _class_names(base: type[object]) -> Iterator[str]:
+    for cls in type.__subclasses__(base):
         if cls.__module__.startswith(("lt_lightning", "torch.optim")):
             yield cls.__name__
             yield from inspect.signature(cls).parameters

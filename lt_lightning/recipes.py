@@ -23,7 +23,7 @@ def trained_teacher(teacher: str, configs: list[str], data: dict[str, Any], seed
     A recipe is a configuration, such as ``teacher.yaml``; it is looked for beside the run's own first configuration,
     then in the working directory. It takes that first configuration's place; the others (data, hardware) apply to the
     teacher too, and it sees the run's data and seed. It is trained in a process of its own, under a lock: of the many
-    ranks of a run, one trains it and the others wait. Its last epoch teaches: the best one may be chosen on the test set.
+    ranks of a run, one trains it and the others wait. Its last epoch teaches, as the best may be chosen on test.
 
     Args:
         teacher: A checkpoint or a recipe.
@@ -50,8 +50,10 @@ def trained_teacher(teacher: str, configs: list[str], data: dict[str, Any], seed
     with FileLock(folder.with_suffix(".lock")):
         if not is_finished(folder):
             _train([str(recipe), *configs[1:], yaml.safe_dump({"seed_everything": seed, "data": data})], folder)
-        elif _images(stored_config(str(checkpoint))["data"]) != _images(data):
-            raise LtError("this teacher was trained on other data", str(folder), "remove it, or name another run folder")
+        elif _images((stored_config(str(checkpoint)) or {"data": data})["data"]) != _images(data):
+            raise LtError(
+                "this teacher was trained on other data", str(folder), "remove it, or name another run folder"
+            )
     return str(checkpoint)
 
 

@@ -1,11 +1,13 @@
 """Learning-rate schedules of the field that torch lacks: a linear warm-up, then cosine or steps.
 
-The warm-up is that of LDAM-DRW [Cao et al., 2019], https://arxiv.org/abs/1906.07413: epoch t of w has rate lr (t+1) / w.
+The warm-up is that of LDAM-DRW [Cao et al., 2019], https://arxiv.org/abs/1906.07413: epoch t has rate lr (t+1) / w.
 """
 
 import math
 from bisect import bisect_right
+from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -24,11 +26,15 @@ class WarmupCosine(LRScheduler):
         self.epochs, self.warmup = epochs, warmup
         super().__init__(optimizer, last_epoch)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule stands; how long it is, the run that goes on decides."""
+        return {name: value for name, value in super().state_dict().items() if name != "epochs"}
+
     def factor(self, epoch: int) -> float:
         """What the base rate is multiplied by after the warm-up."""
         return (1 + math.cos(math.pi * (epoch - self.warmup) / max(self.epochs - self.warmup, 1))) / 2
 
-    def get_lr(self) -> list[float]:  # type: ignore[override]
+    def get_lr(self) -> list[float | Tensor]:
         """Rates of the parameter groups in this epoch."""
         epoch = self.last_epoch
         factor = (epoch + 1) / self.warmup if epoch < self.warmup else self.factor(epoch)

@@ -57,7 +57,7 @@ class Evaluation(Callback):
         ]
 
     def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
-        combined: Tensor = pl_module.combine(expert_logits)  # type: ignore[operator,assignment]
+        combined: Tensor = pl_module.combine(expert_logits)  # type: ignore[operator]
         for predictor, logits in zip(self.predictors, (combined, *expert_logits), strict=False):
             predictor.update(logits, batch["target"])
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +21,7 @@ from lt_lightning.models.cost import model_cost
 
 Figures = dict[str, float]
 COLUMNS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "nll", "ece")
+TITLES = {"acc": "all", "bal_acc": "bal.", "nll": "NLL", "ece": "ECE"}
 TEACHER = "teacher"
 """Folder, within a run's, of the teacher that was trained for it."""
 
@@ -27,8 +30,8 @@ class Report(Callback):
     """Writes the figures that the loggers got to the run's folder, and shows them when a command ends.
 
     ``summary.json`` holds the model, its parameters and multiply-accumulates, the figures of the last and of the best
-    validation (and whether that was on the test set), and those of the last ``lt test``. ``per_class.csv`` holds each
-    class's accuracy. The table shows the teacher too where the run trained one.
+    validation (and whether that was on the test set), and those of ``lt validate`` and ``lt test``. Each class's
+    accuracy is in ``per_class.csv``. The table shows the teacher too where the run trained one.
     """
 
     def __init__(self) -> None:
@@ -44,17 +47,19 @@ class Report(Callback):
         self.last, self.best = state_dict["last"], state_dict["best"]
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Remember the figures, and whether they are the best."""
+        """Remember the figures, and whether they are the best; after ``lt validate``, report them."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._write(trainer, pl_module, "validate", {"last": _figures(trainer, "val")})
+            return
         self.last = {"epoch": trainer.current_epoch, **_figures(trainer, "val")}
         if not self.best or self.last["acc"] > self.best["acc"]:
             self.best = self.last
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report on validation."""
-        if self.last:
-            data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-            selected_on = "test" if data.selected_on_test else "validation"
-            self._write(trainer, pl_module, "val", {"last": self.last, "best": self.best, "selected_on": selected_on})
+        """Report on validation, where there was one."""
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        selected_on = "test" if data.selected_on_test else "validation"
+        self._write(trainer, pl_module, "val", {"last": self.last, "best": self.best, "selected_on": selected_on})
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report on the test set."""
@@ -69,13 +74,16 @@ class Report(Callback):
         summary = json.loads(file.read_text()) if file.is_file() else {}
         summary |= {**_describe(trainer, pl_module), split: figures}
         file.write_text(json.dumps(summary, indent=2) + "\n")
-        _write_per_class(folder / "per_class.csv", trainer, split)
-        Console().print(_table(folder, summary, split))
+        if figures["last"]:
+            _write_per_class(folder / "per_class.csv", trainer, split)
+            Console().print(_table(folder, summary, split))
 
 
 def _figures(trainer: Trainer, split: str) -> Figures:
     start = f"{split}/"
-    return {name.removeprefix(start): float(v) for name, v in trainer.callback_metrics.items() if name.startswith(start)}
+    return {
+        name.removeprefix(start): float(v) for name, v in trainer.callback_metrics.items() if name.startswith(start)
+    }
 
 
 def _describe(trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
@@ -108,7 +116,7 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
         row = {"split": split, "class": c, "name": name, "train_images": counts[c], "group": group}
         rows.append({**row, **{column: values[c] for column, values in columns.items()}})
     with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=rows[-1])
+        writer = csv.DictWriter(stream, fieldnames=list(rows[-1]), extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -116,32 +124,38 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
 def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
     groups: dict[str, int] = summary["groups"]
     columns = [c for c in COLUMNS if not c.startswith("acc_") or c.removeprefix("acc_") in groups]
-    titles = {"acc": "all", "bal_acc": "balanced", **{f"acc_{g}": f"{g} ({n})" for g, n in groups.items()}}
-    figures = summary[split]
-    table = Table(title=f"{folder}: {split}", caption=_caption(summary, split))
-    table.add_column("")
+    figures, members = summary[split], summary["losses"] if len(summary["losses"]) > 1 else []
+    table = Table(title=f"{folder}: {split}", caption=_caption(summary, figures), box=box.SIMPLE)
+    table.add_column("", no_wrap=True)
     for column in columns:
-        table.add_column(titles.get(column, column.upper()), justify="right")
+        table.add_column(TITLES.get(column, column.removeprefix("acc_")), justify="right")
 
     def add(name: str, values: Figures, prefix: str = "") -> None:
-        shown = (values.get(f"{prefix}{column}") for column in columns)
-        percent = ("" if v is None else f"{v:.3f}" if c == "nll" else f"{100 * v:.1f}" for v, c in zip(shown, columns))
-        table.add_row(name, *percent)
+        table.add_row(name, *(_shown(column, values.get(f"{prefix}{column}")) for column in columns))
 
     teacher = folder / TEACHER / "summary.json"
     if teacher.is_file() and split in (taught := json.loads(teacher.read_text())):
-        add(f"teacher ({', '.join(taught['losses'])})", taught[split]["last"])
-    members = summary["losses"] if len(summary["losses"]) > 1 else []
+        add(f"teacher {' '.join(taught['losses'])}", taught[split]["last"])
     for m, loss in enumerate(members):
-        add(f"expert {m + 1} ({loss})", figures["last"], f"expert{m + 1}/")
+        add(f"expert {m + 1} {loss}", figures["last"], f"expert{m + 1}/")
     whole = "ensemble" if members else summary["losses"][0]
     add(whole, figures["last"])
     if "best" in figures:
-        note = ", selected on test" if figures["selected_on"] == "test" else ""
-        add(f"{whole}, best epoch {figures['best']['epoch'] + 1}{note}", figures["best"])
+        add(f"  its best epoch, {figures['best']['epoch'] + 1}", figures["best"])
     return table
 
 
-def _caption(summary: dict[str, Any], split: str) -> str:
-    cost = f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image"
-    return f"accuracy and ECE in %, NLL in nats; {cost}"
+def _shown(column: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.3f}" if column == "nll" else f"{100 * value:.1f}"
+
+
+def _caption(summary: dict[str, Any], figures: dict[str, Any]) -> str:
+    lines = [
+        "accuracy and ECE in %, NLL in nats; classes: " + ", ".join(f"{n} {g}" for g, n in summary["groups"].items()),
+        f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image",
+    ]
+    if figures.get("selected_on") == "test":
+        lines.append("the best epoch is selected on test: these validation images are the test images")
+    return "\n".join(lines)

@@ -13,14 +13,31 @@ from lt_lightning.data.base import Batch
 class TrainingLog(Callback):
     """Logs, once an epoch, the mean of what training steps return, the learning rate and the speed.
 
-    Sums stay on the device until the epoch ends; ``self.log`` in a step would cost up to a millisecond each.
+    Sums stay on the device until the epoch ends; ``self.log`` in a step would cost up to a millisecond each. They are
+    part of checkpoints, so the epoch in which a run was stopped and resumed is logged whole.
     """
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start anew."""
+    def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._steps = self._images = 0
-        self._start = time.perf_counter()
+        self._steps = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The unfinished epoch."""
+        return {"sums": {name: float(total) for name, total in self._sums.items()}, "steps": self._steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the unfinished epoch."""
+        self._sums = {name: torch.tensor(total) for name, total in state_dict["sums"].items()}
+        self._steps = state_dict["steps"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure, on the device of the model."""
+        self._sums = {name: total.to(pl_module.device) for name, total in self._sums.items()}
+        self._restart_clock()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        self._restart_clock()
 
     def on_train_batch_end(
         self,
@@ -31,17 +48,20 @@ class TrainingLog(Callback):
         batch_idx: int,
     ) -> None:
         """Add one step."""
-        if not self._sums:
-            self._sums = {name: torch.zeros_like(value, dtype=torch.float32) for name, value in outputs.items()}
         for name, value in outputs.items():
-            self._sums[name] += value.detach()
+            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
         self._steps += 1
         self._images += len(batch["image"])
+        self._end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the epoch."""
-        seconds = time.perf_counter() - self._start
+        """Log the epoch; validation, which may run at its end, does not count as time of training."""
         values: dict[str, Any] = {f"train/{name}": total / self._steps for name, total in self._sums.items()}
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
-        values["train/img_per_s"] = self._images * trainer.world_size / seconds
+        if self._images:  # none where a run is resumed at the very end of an epoch
+            values["train/img_per_s"] = self._images * trainer.world_size / (self._end - self._start)
         pl_module.log_dict(values)
+        self._sums, self._steps = {}, 0
+
+    def _restart_clock(self) -> None:
+        self._images, self._start = 0, time.perf_counter()

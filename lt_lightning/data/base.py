@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.sampling import EvalBatches, TrainBatches
+from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
 
@@ -39,6 +40,9 @@ class LongTailDataModule(LightningDataModule, ABC):
         many: A class with more training images than this is a many-shot class.
         few: A class with fewer training images than this is a few-shot class.
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
+
+    Raises:
+        ValueError: The groups many and few overlap.
     """
 
     mean: tuple[float, float, float]
@@ -58,6 +62,8 @@ class LongTailDataModule(LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if few > many + 1:
+            raise ValueError(f"few ({few}) must not be larger than many + 1 ({many + 1}): groups would overlap")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.augment = nn.Sequential(*(self.default_augment() if augment is None else augment))
         self.mix = mix or nn.Identity()
@@ -84,13 +90,16 @@ class LongTailDataModule(LightningDataModule, ABC):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Training batches, from wherever the run stands."""
         assert self.trainer is not None
+        if self.trainer.overfit_batches:  # type: ignore[attr-defined]
+            # Lightning would put a sampler of its own in the place of ours
+            raise LtError("overfit_batches is not supported", "the trainer", "use limit_train_batches")
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
         dataset = self.dataset("train")
         sampler = TrainBatches(
             dataset,
             self.batch_size,
             self.seed,
-            position=lambda: progress.total.processed,
+            position=lambda: progress.total.processed,  # type: ignore[attr-defined]
             limit=self.trainer.limit_train_batches,
             num_ranks=self.trainer.world_size,
             rank=self.trainer.global_rank,
@@ -137,7 +146,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         return {**batch, "image": image, "target": target}
 
     def normalise(self, image: Tensor) -> Tensor:
-        """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` with the set's mean and deviation, channels last in memory."""
+        """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` by the set's mean and deviation, channels last."""
         # rows of 3W numbers: broadcasting over an innermost dimension of 3 would be twenty times slower
         mean, std = (
             image.new_tensor(value * image.shape[2], dtype=torch.float32) * 255 for value in (self.mean, self.std)

@@ -4,6 +4,7 @@ The images are those of [Krizhevsky, 2009], https://www.cs.toronto.edu/~kriz/cif
 the long-tailed subsets are those of LDAM-DRW [Cao et al., 2019], https://arxiv.org/abs/1906.07413.
 """
 
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
@@ -80,7 +81,7 @@ class CIFARLT(InMemoryDataModule):
         official = self._official(train=split == "train")
         target = np.asarray(official.targets)
         chosen = self.selected(target) if split == "train" else np.arange(len(target))
-        return official.data[chosen], target[chosen]
+        return np.ascontiguousarray(official.data[chosen]), target[chosen]  # the files hold planes
 
     def selected(self, target: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices of the long-tailed subset in the official training file, class after class, in the order chosen."""
@@ -88,7 +89,7 @@ class CIFARLT(InMemoryDataModule):
 
     @property
     def _folder(self) -> Path:
-        return Path(self.root) / self.source.base_folder
+        return Path(self.root, str(self.source.base_folder))
 
     def _official(self, train: bool, download: bool = False) -> datasets.CIFAR10:
         # torchvision compares each file with its official md5 before it unpickles it
@@ -100,9 +101,9 @@ class CIFARLT(InMemoryDataModule):
                 str(self._folder),
                 f"put the official files of {self.source.url} there, or name their parent folder by --data.root",
             ) from error
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, HTTPException) as error:
             raise LtError(
-                f"{self.source.__name__} is incomplete, or a file's md5 is not the official one",
+                f"{self.source.__name__} cannot be read, or a file's md5 is not the official one ({error})",
                 str(self._folder),
                 f"remove the folder and let it be downloaded, or unpack {self.source.url} there",
             ) from error

@@ -24,7 +24,8 @@ def exponential_counts(largest: int, num_classes: int, imbalance_factor: float) 
     """
     last = max(num_classes - 1, 1)
     _check_factor(imbalance_factor, largest)
-    return [int(largest * (1 / imbalance_factor) ** (c / last)) for c in range(num_classes)]
+    # at least 1: in floating point 49 * (1 / 49) is just below it
+    return [max(int(largest * (1 / imbalance_factor) ** (c / last)), 1) for c in range(num_classes)]
 
 
 def step_counts(largest: int, num_classes: int, imbalance_factor: float) -> list[int]:
@@ -34,13 +35,14 @@ def step_counts(largest: int, num_classes: int, imbalance_factor: float) -> list
     """
     _check_factor(imbalance_factor, largest)
     head = num_classes // 2
-    return [largest] * head + [int(largest * (1 / imbalance_factor))] * (num_classes - head)
+    return [largest] * head + [max(int(largest * (1 / imbalance_factor)), 1)] * (num_classes - head)
 
 
 def _check_factor(imbalance_factor: float, largest: int) -> None:
     if not 1 <= imbalance_factor <= largest:  # also refuses NaN
-        raise ValueError(f"imbalance_factor must lie in [1, {largest}] so that each class keeps an image, "
-                         f"not {imbalance_factor}")
+        raise ValueError(
+            f"imbalance_factor must lie in [1, {largest}] so that each class keeps an image, not {imbalance_factor}"
+        )
 
 
 def select_long_tail(labels: NDArray[np.integer], class_counts: list[int], seed: int = 0) -> NDArray[np.int64]:
@@ -60,7 +62,7 @@ def select_long_tail(labels: NDArray[np.integer], class_counts: list[int], seed:
     Raises:
         ValueError: A class has fewer images than it should keep.
     """
-    generator = np.random.RandomState(seed)  # noqa: NPY002 - the published subsets come from this generator
+    generator = np.random.RandomState(seed)
     chosen = []
     for c, count in enumerate(class_counts):
         of_class = np.flatnonzero(labels == c)

@@ -23,8 +23,8 @@ class Fetch(NamedTuple):
 
 
 def derive_seed(*keys: int) -> int:
-    """Hash whole numbers, such as (seed, epoch, step, rank), to one 63-bit seed."""
-    return int(np.random.SeedSequence(keys).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """Hash whole numbers, such as (seed, epoch, step, rank), to one 63-bit seed; (1, 2) and (1, 2, 0) differ."""
+    return int(np.random.SeedSequence((len(keys), *keys)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class TrainBatches(DistributedSampler[Fetch]):
@@ -76,9 +76,7 @@ class TrainBatches(DistributedSampler[Fetch]):
         done = self.position()
         used = min(self.num_used, len(self)) or len(self)
         epoch, first = divmod(done, used)
-        order = torch.randperm(
-            self.num_images, generator=torch.Generator().manual_seed(derive_seed(self.seed, epoch))
-        )
+        order = torch.randperm(self.num_images, generator=torch.Generator().manual_seed(derive_seed(self.seed, epoch)))
         for step in range(first, len(self)):
             size = self.sizes[step]
             start = step * self.batch_size * self.num_replicas + self.rank * size
@@ -99,8 +97,8 @@ class EvalBatches(DistributedSampler[Fetch]):
 
     def __init__(self, dataset: Dataset[object], batch_size: int, num_ranks: int = 1, rank: int = 0) -> None:
         super().__init__(dataset, num_ranks, rank, shuffle=False)
-        indices = torch.arange(rank, len(dataset), num_ranks)  # type: ignore[arg-type]
-        self.batches = indices.split(batch_size) if len(indices) else ()
+        indices = torch.arange(len(dataset))[rank::num_ranks]  # type: ignore[arg-type]
+        self.batches = torch.split(indices, batch_size) if len(indices) else ()
 
     def __len__(self) -> int:
         return len(self.batches)

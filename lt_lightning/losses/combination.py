@@ -29,7 +29,7 @@ class MeanLogits(nn.Module):
 class PriorCorrected(MeanLogits):
     """Mean logits, corrected for a known prior of the test set [Aimar et al., 2023].
 
-    The experts' mean raw logit carries the prior ``log pi - mean_e b_e``; this takes it away and puts ``test_prior`` in.
+    The experts' mean raw logit carries the prior ``log pi - mean_e b_e``; this takes it away and adds ``test_prior``.
 
     Args:
         class_counts: Training images of each class, ``(C,)``.
@@ -41,7 +41,7 @@ class PriorCorrected(MeanLogits):
     def __init__(self, class_counts: Tensor, test_prior: list[float] | None = None) -> None:
         super().__init__(class_counts)
         prior = torch.ones(len(class_counts)) if test_prior is None else torch.tensor(test_prior)
-        if prior.shape != class_counts.shape or not (prior > 0).all():
+        if prior.shape != class_counts.shape or not ((prior > 0) & prior.isfinite()).all():
             raise ValueError(f"test_prior must be {len(class_counts)} positive numbers, got {test_prior}")
         self.register_buffer("correction", log_prior(prior) - log_prior(class_counts), persistent=False)
 

@@ -9,6 +9,8 @@ diversity: mean_m KL(p||q_m) = KL(p||q-) + mean_m KL(q-||q_m). All levels sum ov
 - Distillation in a prior-adjusted space: NCL, https://arxiv.org/abs/2203.15654; MDCS, https://arxiv.org/abs/2308.09922
 """
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,7 +30,7 @@ class Space(nn.Module):
 
 
 class Aligned(Space):
-    """Logits plus the offset of the model's own loss, so that both sides estimate the posterior under the training prior.
+    """Logits plus the offset of the model's own loss, so that both sides estimate the posterior of the training prior.
 
     Matching them hands over what the teacher knows of images and leaves each student its own prior, its skill.
     """
@@ -56,8 +58,8 @@ class Distillation(nn.Module):
 
     def __init__(self, temperature: float = 2.0, space: Space | None = None) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature must be positive and finite, got {temperature}")
         self.temperature = temperature
         self.space = space or Aligned()
 
@@ -71,7 +73,7 @@ class Distillation(nn.Module):
             teacher_offset: Offset of the teacher's loss, ``(C,)``.
         """
         student = self.space(student, student_offset) / self.temperature
-        teacher = self.space(teacher, teacher_offset) / self.temperature
+        teacher = self.space(teacher.detach(), teacher_offset) / self.temperature
         return len(student) * self.temperature**2 * self.divergence(student, teacher)
 
     def divergence(self, student: Tensor, teacher: Tensor) -> Tensor:

@@ -46,7 +46,9 @@ class LongTailModule(LightningModule):
         self.net = MultiExpert(backbone, len(class_counts), len(losses), shared_stages, classifier)
         self.losses = nn.ModuleList(loss(counts) for loss in losses)
         self.combination = combination(counts)
-        self.register_buffer("offset", torch.stack([loss.offset for loss in self.losses]), persistent=False)
+        self.register_buffer(
+            "offset", torch.stack([loss.get_buffer("offset") for loss in self.losses]), persistent=False
+        )
 
     def forward(self, image: Tensor) -> Tensor:
         """Predict: images ``(B, 3, H, W)`` to logits ``(B, C)``."""

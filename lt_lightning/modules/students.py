@@ -31,7 +31,7 @@ class StudentEnsemble(LongTailModule):
         teacher: A checkpoint (``.ckpt``) of a trained model, or a configuration (``.yaml``) that is trained first, on
             the same data, into the folder ``teacher`` of the run.
         losses: One loss for each student: its skill.
-        distillation: What the students learn from the teacher.
+        distillation: What the students learn from the teacher; :class:`MemberDistillation` by default.
         skill_weight: Weight of the students' own losses.
         distill_weight: Weight of distillation.
         backbone: Name of the students' network.
@@ -44,7 +44,7 @@ class StudentEnsemble(LongTailModule):
         class_counts: list[int],
         teacher: str,
         losses: list[LossFactory] = [CrossEntropy, BalancedSoftmax, InverseSoftmax],  # noqa: B006 - as in the base
-        distillation: Distillation = MemberDistillation(),  # noqa: B008 - has no state
+        distillation: Distillation | None = None,
         skill_weight: float = 0.5,
         distill_weight: float = 0.5,
         backbone: BackboneName = "resnet32",
@@ -52,7 +52,7 @@ class StudentEnsemble(LongTailModule):
         combination: CombinationFactory = MeanLogits,
     ) -> None:
         super().__init__(class_counts, losses, backbone, 0, classifier, combination)
-        self.teacher, self.distillation = teacher, distillation
+        self.teacher, self.distillation = teacher, distillation or MemberDistillation()
         self.skill_weight, self.distill_weight = skill_weight, distill_weight
 
     def configure_callbacks(self) -> list[Callback]:

@@ -10,14 +10,7 @@ class Teacher(LongTailModule):
     """A model that learns from labels alone: a teacher, and every baseline.
 
     With one loss it is a single network; with several, an ensemble, of independent networks or with shared stages.
-
-    Args:
-        class_counts: Training images of each class; the command takes them from the data.
-        losses: One loss for each expert; their number is E.
-        backbone: Name of the network.
-        shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
-        classifier: Last layer of each expert.
-        combination: How the experts' logits become one prediction; the mean of raw logits by default.
+    Its arguments are those of :class:`~lt_lightning.modules.base.LongTailModule`.
     """
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:

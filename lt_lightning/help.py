@@ -1,0 +1,79 @@
+"""The short help of the command: what there is to choose, and the knobs that matter."""
+
+from collections.abc import Iterator
+
+from lt_lightning.data import LongTailDataModule
+from lt_lightning.modules import LongTailModule
+
+COMMANDS = {
+    "fit": "train a model, and its teacher first where it needs one",
+    "validate": "measure a checkpoint on the validation images",
+    "test": "measure a checkpoint on the test images",
+    "predict": "run a checkpoint on the test images",
+}
+KNOBS = {
+    "--config FILE": "a configuration; several merge, the later one wins, and flags win over all",
+    "--ckpt_path FILE": "a checkpoint to resume (fit) or to use; it brings its own configuration",
+    "--seed_everything N": "seed of weights, order and augmentation (0)",
+    "--trainer.default_root_dir DIR": "folder of the run: checkpoints, metrics.csv, summary.json, per_class.csv",
+    "--trainer.max_epochs N": "epochs; schedules follow it",
+    "--trainer.check_val_every_n_epoch N": "how often to validate (1)",
+    "--trainer.accelerator NAME": "cpu, gpu, ... (auto)",
+    "--trainer.devices N": "how many; more than one needs --config configs/ddp.yaml",
+    "--trainer.precision NAME": "32-true, bf16-mixed, 16-mixed (32-true)",
+    "--last.every_n_train_steps N": "write last.ckpt within epochs too",
+    "--wandb.offline BOOL": "log to the run's folder only (when no account is found)",
+    "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",
+    "--print_config": "show the merged configuration and stop",
+    "--help_all": "every option there is",
+}
+
+
+def help_of_all() -> str:
+    """Help of the command, in at most 25 lines."""
+    return "\n".join(
+        [
+            "usage: lt COMMAND --config FILE [--KEY VALUE ...]",
+            "",
+            "Long-tailed image classification: train, measure and use teachers and ensembles of students.",
+            "",
+            *(f"  {command:<10} {text}" for command, text in COMMANDS.items()),
+            "",
+            "Begin with:",
+            "  lt fit --config configs/mcsm.yaml             a teacher and three students, on embedded digits",
+            "  lt test --ckpt_path runs/mcsm/last.ckpt       a checkpoint needs nothing else",
+            "  lt fit --help                                 the options that matter; --help_all shows every one",
+            "",
+        ]
+    )
+
+
+def short_help(command: str) -> str:
+    """Help of one subcommand, in at most 60 lines."""
+    choices = {
+        "--model NAME": ", ".join(sorted(_concrete(LongTailModule))),
+        "--data NAME": ", ".join(sorted(_concrete(LongTailDataModule))),
+        "--optimizer NAME": "SGD, AdamW, ... of torch.optim",
+        "--lr_scheduler NAME": "WarmupCosine, WarmupMultiStep, ... of torch.optim.lr_scheduler",
+    }
+    return "\n".join(
+        [
+            f"usage: lt {command} --config FILE [--config FILE ...] [--KEY VALUE ...]",
+            "",
+            "What to run: a name, or a YAML file. Its arguments follow it, as in --model.backbone resnet32;",
+            f"`lt {command} --model.help NAME` lists them.",
+            *(f"  {flag:<36} {text}" for flag, text in choices.items()),
+            "",
+            "How to run it (default):",
+            *(f"  {flag:<36} {text}" for flag, text in KNOBS.items()),
+            "",
+        ]
+    )
+
+
+def _concrete(base: type[object]) -> Iterator[str]:
+    for cls in type.__subclasses__(base):
+        if cls.__subclasses__():
+            yield from _concrete(cls)
+        else:
+            yield cls.__name__

@@ -1,0 +1,78 @@
+"""Two gloo processes on the CPU train and measure what one process would."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import QUIET, ROOT, load
+
+from lt_lightning.cli import main
+
+pytestmark = pytest.mark.command
+TWO = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
+
+
+def lt(*args: str, cwd: Path) -> None:
+    """The command, in a process of its own."""
+    done = subprocess.run([sys.executable, "-m", "lt_lightning", *args], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def two_process_run(tmp_path_factory):
+    """MCSM, teacher first, by two processes."""
+    run = tmp_path_factory.mktemp("ddp") / "mcsm"
+    short = run.parent / "short.yaml"
+    short.write_text("trainer: {max_epochs: 2, check_val_every_n_epoch: 1, accelerator: cpu, devices: 2}\n")
+    configs = [ROOT / "configs/mcsm.yaml", ROOT / "configs/ddp.yaml", short]
+    flags = [arg for config in configs for arg in ("--config", str(config))]
+    root = ["--trainer.default_root_dir", str(run)]
+    lt("fit", *flags, "--data.batch_size", "32", *QUIET, *root, cwd=run.parent)
+    return run
+
+
+def test_two_processes_train_the_teacher_once_and_all_students(two_process_run):
+    assert (two_process_run / "teacher" / "last.ckpt").is_file()
+    epochs = (two_process_run / "teacher" / "metrics.csv").read_text().splitlines()
+    assert sum("train" not in row and row.startswith("0,") for row in epochs) == 2  # one of training, one of validation
+    checkpoint = load(two_process_run / "last.ckpt")
+    assert checkpoint["global_step"] == 2 * 5  # 276 images, 2 x 32 a step: four whole steps and a smaller one
+
+
+def test_figures_of_two_processes_are_those_of_one(two_process_run):
+    by_two = json.loads((two_process_run / "summary.json").read_text())["val"]["last"]
+    main(["validate", "--ckpt_path", str(two_process_run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
+    by_one = json.loads((two_process_run / "summary.json").read_text())["validate"]["last"]
+    assert by_one.keys() == by_two.keys() - {"epoch"}
+    for name, value in by_one.items():
+        assert by_two[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_each_image_counts_once_on_two_processes(two_process_run, tmp_path):
+    """21 images on two ranks are 21, not 22."""
+    plugin = tmp_path / "small_set.py"
+    plugin.write_text(
+        "from lt_lightning.data import DigitsLT\n"
+        "class SmallDigits(DigitsLT):\n"
+        "    def arrays(self, split):\n"
+        "        image, target = super().arrays(split)\n"
+        "        return (image, target) if split == 'train' else (image[::23][:21], target[::23][:21])\n"
+    )
+    checkpoint = ["--ckpt_path", str(two_process_run / "last.ckpt"), "--data", "small_set.SmallDigits"]
+    lt("test", *checkpoint, *TWO, *QUIET, "--trainer.default_root_dir", str(tmp_path / "two"), cwd=tmp_path)
+    lt(
+        "test",
+        *checkpoint,
+        "--trainer.accelerator",
+        "cpu",
+        *QUIET,
+        "--trainer.default_root_dir",
+        str(tmp_path / "one"),
+        cwd=tmp_path,
+    )
+    two, one = (json.loads((tmp_path / n / "summary.json").read_text())["test"]["last"] for n in ("two", "one"))
+    assert (one["acc"] * 21) == pytest.approx(round(one["acc"] * 21), abs=1e-4)
+    for name in one.keys() - {"checkpoint"}:
+        assert two[name] == pytest.approx(one[name], abs=1e-6), name

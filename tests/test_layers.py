@@ -1,0 +1,135 @@
+"""Who may import whom (architecture.md, section 3), and who may do what is dangerous (section 0.9)."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "lt_lightning"
+FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
+
+MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
+    "data": (),
+    "losses": (),
+    "models": (),
+    "metrics": (),
+    "callbacks": ("data", "metrics", "models.cost", "checkpoints"),
+    "modules": ("losses", "models", "data.base", "callbacks"),
+    "checkpoints.py": (),
+    "errors.py": (),
+    "schedulers.py": (),
+}
+MAY_USE_LIGHTNING = (
+    "cli.py",
+    "parser.py",
+    "loggers.py",
+    "checkpoints.py",
+    "modules/",
+    "callbacks/",
+    "data/base.py",
+)
+PLAIN_TORCH = {"losses": {"torch"}, "models": {"torch", "torchvision"}, "metrics": {"torch", "torchmetrics"}}
+OWNERS = {  # every call that could execute or unpack what a file says
+    "torch.load": {"checkpoints.py"},
+    "yaml.safe_load": {"checkpoints.py", "cli.py"},
+    "yaml.load": set(),
+    "yaml.unsafe_load": set(),
+    "yaml.full_load": set(),
+    "pickle": set(),
+    "cloudpickle": set(),
+    "dill": set(),
+    "joblib": set(),
+    "marshal": set(),
+    "shelve": set(),
+}
+
+
+def imports(source: str) -> set[str]:
+    """Every name that is imported, in full, wherever in the file."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
+    return names
+
+
+def within(name: str, module: str) -> bool:
+    return f"{name}.".startswith(f"{module}.")
+
+
+def wrong_arrows(file: str, source: str) -> list[str]:
+    """Imports that a file of the package must not have."""
+    layer, names = file.split("/")[0], sorted(imports(source))
+    wrong = [name for name in names if name.startswith(".")]  # imports are absolute, so that arrows can be seen
+    if layer != "cli.py" and layer != "__main__.py":
+        wrong += [name for name in names if within(name, "lt_lightning.cli")]
+    if layer in MAY_IMPORT:
+        allowed = [f"lt_lightning.{part}" for part in (*MAY_IMPORT[layer], layer, "errors")]
+        ours = [name for name in names if within(name, "lt_lightning")]
+        wrong += [name for name in ours if not any(within(name, module) for module in allowed)]
+    if not file.startswith(MAY_USE_LIGHTNING):
+        wrong += [name for name in names if name.split(".")[0] in ("lightning", "pytorch_lightning")]
+    if layer in PLAIN_TORCH:
+        roots = PLAIN_TORCH[layer] | {"lt_lightning"} | sys.stdlib_module_names
+        wrong += [name for name in names if name.split(".")[0] not in roots]
+    return wrong
+
+
+def uses(source: str, name: str) -> bool:
+    """Whether a file names something, by an import or in full."""
+    attributes = (ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
+    return any(within(used, name) for used in (*imports(source), *attributes))
+
+
+def test_the_files_are_found() -> None:
+    assert {name.split("/")[0] for name in FILES} >= {"cli.py", *MAY_IMPORT}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_wrong_arrow(file: str) -> None:
+    assert wrong_arrows(file, FILES[file]) == []
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_dangers_have_one_owner(name: str) -> None:
+    assert {file for file, source in FILES.items() if uses(source, name)} == OWNERS[name]
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("losses/x.py", "from lt_lightning.data import base"),
+        ("losses/x.py", "def f():\n    import lt_lightning.models.cost"),
+        ("models/x.py", "from lt_lightning import losses"),
+        ("metrics/x.py", "from lightning.pytorch import Trainer"),
+        ("metrics/x.py", "import sklearn.metrics"),
+        ("data/x.py", "import lightning"),
+        ("data/x.py", "from ..losses import base"),
+        ("modules/x.py", "from lt_lightning.metrics import SplitAccuracy"),
+        ("modules/x.py", "from lt_lightning.data.cifar import CIFAR10LT"),
+        ("callbacks/x.py", "from lt_lightning.models.experts import MultiExpert"),
+        ("callbacks/x.py", "from lt_lightning.modules import Teacher"),
+        ("schedulers.py", "from lt_lightning.cli import main"),
+        ("recipes.py", "from lightning.pytorch import Trainer"),
+    ],
+)
+def test_a_wrong_arrow_is_seen(file: str, source: str) -> None:
+    assert len(wrong_arrows(file, source)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("torch.load", "import torch\ntorch.load('x')"),
+        ("torch.load", "from torch import load"),
+        ("pickle", "import pickle"),
+        ("pickle", "from pickle import loads as read"),
+        ("yaml.load", "import yaml\nread = yaml.load"),
+    ],
+)
+def test_a_danger_is_seen(name: str, source: str) -> None:
+    assert uses(source, name)
+    assert not uses("import torch, yaml\ntorch.save(1)\nyaml.safe_load('')\nallow_pickle = torch.loader", name)
