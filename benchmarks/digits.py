@@ -16,44 +16,40 @@ from pathlib import Path
 from lt_lightning.cli import main
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-THREE = '["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]'
-BASELINES = {  # model trained on labels alone -> flags over configs/ce.yaml
-    "CE": [],
-    "balanced softmax (teacher)": ["--model.losses", '["BalancedSoftmax"]'],
-    "3 x balanced softmax": ["--model.losses", '["BalancedSoftmax", "BalancedSoftmax", "BalancedSoftmax"]'],
-    "students, no distillation": ["--model.losses", THREE],
-}
-SINGLE, TRIPLE, SKILLED = list(BASELINES)[1:]
+MIXUP = [
+    "--data.mix",
+    '{"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0, "num_classes": 10}}',
+]
+SKILLS = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
 
 
-def distilled(level: str, space: str, temperature: float, skill: float, distill: float, **extra: float) -> list[str]:
+def learns(*losses: str) -> list[str]:
+    """Flags over configs/ce.yaml: a model of these losses, trained on labels alone."""
+    return ["--model.losses", json.dumps(losses)]
+
+
+def distilled(level: str, space: str, temperature: float, skill: float, distill: float) -> list[str]:
     """Flags over configs/mcsm.yaml."""
-    init_args = {"temperature": temperature, "space": space, **extra}
-    distillation = json.dumps({"class_path": level, "init_args": init_args})
-    return [
-        "--model.distillation",
-        distillation,
-        "--model.skill_weight",
-        str(skill),
-        "--model.distill_weight",
-        str(distill),
-    ]
+    distillation = json.dumps({"class_path": level, "init_args": {"temperature": temperature, "space": space}})
+    weights = ["--model.skill_weight", str(skill), "--model.distill_weight", str(distill)]
+    return ["--model.distillation", distillation, *weights]
 
 
-DISTILLED = {  # students -> teacher, flags
-    "member aligned T2 .5/.5": (SINGLE, distilled("MemberDistillation", "Aligned", 2, 0.5, 0.5)),
-    "member aligned T4 1/1": (SINGLE, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
-    "member raw T2 .5/.5": (SINGLE, distilled("MemberDistillation", "Raw", 2, 0.5, 0.5)),
-    "member raw T4 1/1": (SINGLE, distilled("MemberDistillation", "Raw", 4, 1, 1)),
-    "ensemble aligned T4 1/1": (SINGLE, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
-    "member aligned T4 1/1, 3 x BS teacher": (TRIPLE, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
-    "member aligned T4 1/1, skilled teacher": (SKILLED, distilled("MemberDistillation", "Aligned", 4, 1, 1)),
-    "ensemble aligned T4 1/1, 3 x BS teacher": (TRIPLE, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
-    "ensemble aligned T4 1/1, skilled teacher": (SKILLED, distilled("EnsembleDistillation", "Aligned", 4, 1, 1)),
-    "lambda .5 aligned T4 1/1, 3 x BS teacher": (
-        TRIPLE,
-        distilled("FamilyDistillation", "Aligned", 4, 1, 1, diversity_weight=0.5),
-    ),
+SINGLE, SIX = "balanced softmax", "6 x balanced softmax"
+BASELINES = {  # trained on labels alone
+    "cross-entropy": learns("CrossEntropy"),
+    SINGLE: learns("BalancedSoftmax"),
+    SIX: learns(*["BalancedSoftmax"] * 6),
+    "students alone": learns(*SKILLS),
+    "students alone, mixup": learns(*SKILLS) + MIXUP,
+}
+DISTILLED = {  # taught: the teacher, flags
+    "member, aligned, T 2, 6 BS": (SIX, distilled("MemberDistillation", "Aligned", 2, 1, 1)),
+    "member, aligned, T 2, 6 BS, mixup": (SIX, distilled("MemberDistillation", "Aligned", 2, 1, 1) + MIXUP),
+    "ensemble, aligned, T 2, 6 BS, mixup": (SIX, distilled("EnsembleDistillation", "Aligned", 2, 1, 1) + MIXUP),
+    "member, raw, T 2, 6 BS, mixup": (SIX, distilled("MemberDistillation", "Raw", 2, 1, 1) + MIXUP),
+    "member, aligned, T 2, 1 BS, mixup": (SINGLE, distilled("MemberDistillation", "Aligned", 2, 1, 1) + MIXUP),
+    "member, aligned, T 4, 6 BS, mixup": (SIX, distilled("MemberDistillation", "Aligned", 4, 1, 1) + MIXUP),
 }
 
 
@@ -73,7 +69,7 @@ def study(seeds: list[int], only: list[str], work: Path) -> Iterator[tuple[str, 
         for name, flags in BASELINES.items():
             yield name, seed, figures("configs/ce.yaml", flags, seed, work / f"{name}-{seed}")
         for name, (teacher, flags) in DISTILLED.items():
-            if not only or name in only:
+            if not only or any(word in name for word in only):
                 checkpoint = ["--model.teacher", str(work / f"{teacher}-{seed}" / "last.ckpt")]
                 yield name, seed, figures("configs/mcsm.yaml", [*checkpoint, *flags], seed, work / f"{name}-{seed}")
 
@@ -104,7 +100,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first_seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[], help="names of distilled variants; all by default")
+    parser.add_argument("--only", nargs="*", default=[], help="words in the names of distilled variants")
     parser.add_argument("--work", type=Path, help="folder of the runs; finished ones are used again")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()

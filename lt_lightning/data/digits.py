@@ -21,8 +21,8 @@ LARGEST, NUM_VAL, NUM_TEST = 100, 24, 50  # per class; the rarest digit has 174 
 class DigitsLT(InMemoryDataModule):
     """Handwritten digits, 8x8 pixels, 10 classes, long-tailed by selection.
 
-    Training counts fall from 100 (class "0") to 100 / ``imbalance_factor`` (class "9"); at 50 they are 100 64 41 27 17
-    11 7 4 3 2, 276 images. Validation has 24 and test 50 images of each class; the three never overlap. As the set is
+    Training counts fall from 100 (class "0") to 100 / ``imbalance_factor`` (class "9"); at 100 they are 100 59 35 21 12
+    7 4 2 1 1, 242 images. Validation has 24 and test 50 images of each class; the three never overlap. As the set is
     small, many-shot here means more than 40 training images and few-shot fewer than 10.
 
     Args:
@@ -38,7 +38,7 @@ class DigitsLT(InMemoryDataModule):
     mean, std = (0.305,) * 3, (0.376,) * 3
     selected_on_test = False
 
-    def __init__(self, imbalance_factor: float = 50.0, many: int = 40, few: int = 10, **kwargs: Any) -> None:
+    def __init__(self, imbalance_factor: float = 100.0, many: int = 40, few: int = 10, **kwargs: Any) -> None:
         super().__init__(many=many, few=few, **kwargs)
         self._counts = exponential_counts(LARGEST, 10, imbalance_factor)
 

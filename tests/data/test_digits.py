@@ -41,7 +41,7 @@ def test_splits_are_disjoint_and_truly_labelled(factor: float, official: Any) ->
 @pytest.mark.parametrize(
     ("split", "counts"),
     [
-        ("train", [100, 64, 41, 27, 17, 11, 7, 4, 3, 2]),
+        ("train", [100, 59, 35, 21, 12, 7, 4, 2, 1, 1]),
         ("val", [24] * 10),
         ("test", [50] * 10),
     ],
@@ -56,7 +56,7 @@ def test_counts(split: Split, counts: list[int]) -> None:
     if split == "train":
         assert data.class_counts == counts
         groups = [sum(n > data.many for n in counts), sum(n < data.few for n in counts)]
-        assert groups == [3, 4]
+        assert groups == [2, 5]
 
 
 @pytest.mark.parametrize("factor", [1, 2.5, 10, 100])
