@@ -16,10 +16,8 @@ from pathlib import Path
 from lt_lightning.cli import main
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-MIXUP = [
-    "--data.mix",
-    '{"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0, "num_classes": 10}}',
-]
+MIX = {"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0, "num_classes": 10}}
+MIXUP = ["--data.mix", json.dumps(MIX)]
 SKILLS = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
 
 

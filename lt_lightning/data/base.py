@@ -1,6 +1,7 @@
 """What all long-tailed data modules share: class counts, splits, stateless batches, augmentation on the device."""
 
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from typing import Any, Literal, NotRequired, TypedDict
 
 import torch
@@ -147,8 +148,14 @@ class LongTailDataModule(LightningDataModule, ABC):
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` by the set's mean and deviation, channels last."""
-        # rows of 3W numbers: broadcasting over an innermost dimension of 3 would be twenty times slower
-        mean, std = (
-            image.new_tensor(value * image.shape[2], dtype=torch.float32) * 255 for value in (self.mean, self.std)
-        )
+        mean, std = (_rows(values, image.shape[2], image.device) for values in (self.mean, self.std))
         return image.flatten(2).float().sub_(mean).div_(std).view(image.shape).permute(0, 3, 1, 2)
+
+
+@lru_cache
+def _rows(values: tuple[float, ...], width: int, device: torch.device) -> Tensor:
+    """One value a channel, for 0 to 255, repeated for a row of pixels: ``(3 * width,)``, made once a device.
+
+    Broadcasting over an innermost dimension of 3 would be twenty times slower.
+    """
+    return torch.tensor(values * width, device=device) * 255

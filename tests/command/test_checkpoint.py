@@ -10,6 +10,7 @@ import pytest
 import torch
 from commands import QUIET, ROOT, load, refusal
 
+from lt_lightning import recipes
 from lt_lightning.cli import main
 
 SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]
@@ -38,9 +39,7 @@ def test_a_run_leaves_one_folder(run):
 
 
 def test_the_teacher_is_trained_once(run, monkeypatch):
-    import lt_lightning.recipes as recipes
-
-    monkeypatch.setattr(recipes.subprocess, "run", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recipes, "_train", lambda *_: pytest.fail("trained again"))
     arguments = ["fit", "--config", str(run.parent / "mcsm.yaml"), *QUIET, *SHORT]
     again = ["--ckpt_path", str(run / "last.ckpt"), "--trainer.default_root_dir", str(run)]
     main([*arguments, *again, "--trainer.max_epochs", "3"])
