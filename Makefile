@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint format types digits
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
-	rm -rf runs/mcsm
-	$(BIN)/lt fit --config configs/mcsm.yaml
-	$(BIN)/lt test --ckpt_path runs/mcsm/teacher/last.ckpt
-	$(BIN)/lt test --ckpt_path runs/mcsm/last.ckpt
+	rm -rf runs/demo
+	$(BIN)/lt fit --config configs/mcsm.yaml --trainer.default_root_dir runs/demo
+	$(BIN)/lt test --ckpt_path runs/demo/teacher/last.ckpt
+	$(BIN)/lt test --ckpt_path runs/demo/last.ckpt
 
 test: $(STAMP) lint types
 	$(BIN)/python -m pytest

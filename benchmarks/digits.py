@@ -16,8 +16,8 @@ from pathlib import Path
 from lt_lightning.cli import main
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-MIX = {"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0, "num_classes": 10}}
-MIXUP = ["--data.mix", json.dumps(MIX)]
+MIX = {"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0}}
+MIXUP, PLAIN = ["--data.mix", json.dumps(MIX)], ["--data.mix", "null"]
 SKILLS = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
 
 
@@ -42,7 +42,7 @@ BASELINES = {  # trained on labels alone
     "students alone, mixup": learns(*SKILLS) + MIXUP,
 }
 DISTILLED = {  # taught: the teacher, flags
-    "member, aligned, T 2, 6 BS": (SIX, distilled("MemberDistillation", "Aligned", 2, 1, 1)),
+    "member, aligned, T 2, 6 BS": (SIX, distilled("MemberDistillation", "Aligned", 2, 1, 1) + PLAIN),
     "member, aligned, T 2, 6 BS, mixup": (SIX, distilled("MemberDistillation", "Aligned", 2, 1, 1) + MIXUP),
     "ensemble, aligned, T 2, 6 BS, mixup": (SIX, distilled("EnsembleDistillation", "Aligned", 2, 1, 1) + MIXUP),
     "member, raw, T 2, 6 BS, mixup": (SIX, distilled("MemberDistillation", "Raw", 2, 1, 1) + MIXUP),

@@ -1,5 +1,6 @@
 """The one place where checkpoints are read: tensors and plain values only, and one clear line for a bad file."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise LtError("this checkpoint does not exist", path, fix) from error
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... for a damaged file
-        raise LtError("this file is damaged or not a checkpoint", path, fix) from error
+        what = "this file is damaged, no checkpoint, or holds more than tensors and plain values"
+        raise LtError(what, path, fix) from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise LtError("this file holds no Lightning checkpoint", path, fix)
     return checkpoint
@@ -67,4 +69,5 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
 
 def is_finished(run: Path) -> bool:
     """Whether a run folder holds a training run that came to its end."""
-    return (run / "last.ckpt").is_file() and (run / "summary.json").is_file()
+    summary = run / "summary.json"
+    return (run / "last.ckpt").is_file() and summary.is_file() and "val" in json.loads(summary.read_text())

@@ -1,5 +1,6 @@
 """The command ``lt``: a LightningCLI whose checkpoints bring their own configuration."""
 
+import json
 import logging
 import sys
 import warnings
@@ -15,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSched
 from torch.optim import Optimizer
 
 from lt_lightning import schedulers  # noqa: F401 - names for the configuration
-from lt_lightning.callbacks import Evaluation, KeepConfig, Report, TrainingLog
+from lt_lightning.callbacks import Evaluation, KeepConfig, LastCheckpoint, Predictions, Report, TrainingLog
 from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
@@ -56,7 +57,7 @@ class LongTailCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
-                "callbacks": [Evaluation(), TrainingLog(), Report()],
+                "callbacks": [Evaluation(), TrainingLog(), Predictions(), Report()],
             },
             args=list(sys.argv[1:] if args is None else args),
         )
@@ -66,15 +67,12 @@ class LongTailCLI(LightningCLI):
         parser.add_optimizer_args((Optimizer,))
         parser.add_lr_scheduler_args(LRSchedulerTypeTuple)
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
-        parser.add_lightning_class_args(ModelCheckpoint, "last")
+        best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
+        parser.set_defaults({f"checkpoint.{name}": value for name, value in best.items()})
+        parser.add_lightning_class_args(LastCheckpoint, "last")
         parser.add_class_arguments(RunWandbLogger, "wandb")
-        once: dict[str, Any] = {"enable_version_counter": False, "auto_insert_metric_name": False}
-        best = {"filename": "best", "monitor": "val/acc", "mode": "max", **once}
-        last = {"filename": "last", "save_on_train_epoch_end": True, **once}
-        for key, defaults in {"checkpoint": best, "last": last}.items():
-            parser.set_defaults({f"{key}.{name}": value for name, value in defaults.items()})
-            parser.link_arguments("trainer.default_root_dir", f"{key}.dirpath")
-        parser.link_arguments("trainer.default_root_dir", "wandb.save_dir")
+        for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
+            parser.link_arguments("trainer.default_root_dir", folder)
         parser.link_arguments("data.class_counts", "model.init_args.class_counts", apply_on="instantiate")
         parser.link_arguments("seed_everything", "data.init_args.seed")
         parser.link_arguments("trainer.max_epochs", "lr_scheduler.init_args.epochs")
@@ -96,7 +94,8 @@ class LongTailCLI(LightningCLI):
 
     def _prepare_fit(self, config: Any) -> None:
         run = Path(config.trainer.default_root_dir)
-        if config.ckpt_path is None and (run / "last.ckpt").exists() and not config.trainer.fast_dev_run:
+        resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()
+        if (run / "last.ckpt").exists() and not resumed and not config.trainer.fast_dev_run:
             raise LtError(
                 "this folder holds a run already",
                 str(run),
@@ -104,11 +103,10 @@ class LongTailCLI(LightningCLI):
             )
         if "teacher" in config.model.init_args:
             files = [str(path.absolute) for path in config.config or [] if path is not None]
-            plain = yaml.safe_load(self._parser("fit").dump(config, skip_none=False))
-            teacher = trained_teacher(
-                config.model.init_args.teacher, files, plain["data"], plain["seed_everything"], run
-            )
-            config.model.init_args.teacher = teacher
+            plain = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
+            hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
+            inherited = {key: plain[key] for key in ("seed_everything", "data")} | {"trainer": hardware}
+            config.model.init_args.teacher = trained_teacher(config.model.init_args.teacher, files, inherited, run)
 
     def instantiate_classes(self) -> None:
         """Build everything; a value that a constructor refuses is the user's mistake."""
@@ -129,7 +127,9 @@ class LongTailCLI(LightningCLI):
 
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     command = next((i for i, arg in enumerate(args) if arg in subcommands), None)
-    path = next((arg for arg in _values(args, "--ckpt_path") if arg not in NAMED), None)
+    path = next(iter(_values(args, "--ckpt_path")), None)
+    if path in NAMED:
+        path = next((f"{folder}/{path}.ckpt" for folder in _values(args, "--trainer.default_root_dir")), None)
     if command is None or path is None:
         return args
     config = stored_config(path)
@@ -151,10 +151,14 @@ def _values(args: list[str], flag: str) -> list[str]:
     return after + [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]
 
 
+def _is_no_tip(record: logging.LogRecord) -> bool:
+    return "Tip:" not in str(record.msg)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake is printed in at most three lines and exits with 2."""
     warnings.filterwarnings("ignore", message=f".*({NOISE})")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "Tip:" not in record.msg)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
     try:
         LongTailCLI(args)
     except LtError as error:

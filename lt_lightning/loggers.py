@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import wandb
-from lightning.fabric.loggers.csv_logs import _ExperimentWriter
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
@@ -29,10 +28,6 @@ class ContinuedWriter(ExperimentWriter):
             with path.open(newline="") as file:
                 self.metrics_keys = file.readline().strip().split(",")
 
-    def save(self) -> None:
-        """Write the metrics; hyperparameters are in ``config.yaml``."""
-        _ExperimentWriter.save(self)
-
 
 class RunCSVLogger(CSVLogger):
     """Logs to ``metrics.csv`` in the run's folder.
@@ -43,6 +38,9 @@ class RunCSVLogger(CSVLogger):
 
     def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, name="", version="")
+
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Nothing to do: they are in ``config.yaml``."""
 
     @property
     @rank_zero_experiment
@@ -60,7 +58,7 @@ def has_credentials() -> bool:
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
         return netrc.netrc().authenticators(host) is not None
-    except (FileNotFoundError, netrc.NetrcParseError):
+    except (OSError, UnicodeError, netrc.NetrcParseError):
         return False
 
 
@@ -108,6 +106,7 @@ class RunWandbLogger(WandbLogger):
         """The W&B run."""
         if self._experiment is None:
             self._wandb_init["id"] = self._run_id()
+            mode = os.environ.get("WANDB_MODE")
             try:
                 run = super().experiment
             except wandb.Error as error:
@@ -115,6 +114,9 @@ class RunWandbLogger(WandbLogger):
                 self._offline = True
                 self._wandb_init["mode"] = "offline"
                 run = super().experiment
+            os.environ.pop("WANDB_MODE", None)  # Lightning sets it; a later run in this process decides for itself
+            if mode is not None:
+                os.environ["WANDB_MODE"] = mode
             for name in ("acc", "bal_acc"):
                 run.define_metric(f"val/{name}", summary="max,last")
         return self._experiment
@@ -123,7 +125,7 @@ class RunWandbLogger(WandbLogger):
         """End the W&B run with the command, so that the next one in this process is another run."""
         super().finalize(status)
         if self._experiment is not None:
-            self._experiment.finish()
+            self._experiment.finish(exit_code=int(status != "success"))
             self._experiment = None
 
     def _run_id(self) -> str:

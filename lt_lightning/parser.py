@@ -1,5 +1,6 @@
 """The command's parser: a mistake in a flag or a configuration is one clear error, with the nearest name."""
 
+import argparse
 import inspect
 import re
 import sys
@@ -31,15 +32,16 @@ class Parser(LightningArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, allow_abbrev=False, **kwargs)
-        self.add_argument("--help_all", action="help", help="Show every option and exit.")
+        hidden: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}
+        self.add_argument("--help_all", action=_HelpAll, nargs=0, help="Show every option and exit.", **hidden)
 
     def print_help(self, file: Any = None) -> None:
         """Show the options that matter; all of them after ``--help_all``."""
         command = self.prog.split()[-1]
-        if "--help_all" in sys.argv or command not in ("lt", *COMMANDS):
-            super().print_help(file)
-        else:
+        if command in ("lt", *COMMANDS):
             print(short_help(command) if command in COMMANDS else help_of_all(), file=file or sys.stdout)
+        else:  # the help of a class, by --model.help and the like
+            super().print_help(file)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong, where, and which name was probably meant.
@@ -59,7 +61,7 @@ class Parser(LightningArgumentParser):
         if found := re.search(BAD_VALUE, message):
             value = found[2].splitlines()[0]
             choices = re.findall(r"'([^']+)'", found[1])
-            nearest = get_close_matches(value, choices, 1)
+            nearest = get_close_matches(value, set(choices) - {value}, 1)
             fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
             raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, fix)
         lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
@@ -67,6 +69,12 @@ class Parser(LightningArgumentParser):
         given = next((line for line in lines if line.startswith("Given value: ")), "")
         what = f"{expected}. {given}" if expected and given else " ".join(lines)
         raise LtError(re.sub(r'^Parser key "[^"]+": ', "", what)[:300], where, help_text)
+
+
+class _HelpAll(argparse.Action):
+    def __call__(self, parser: Any, *_: Any) -> None:
+        LightningArgumentParser.print_help(parser)
+        parser.exit()
 
 
 def _known_names(parser: Any) -> Iterator[str]:

@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lt_lightning.errors import LtError
+
 
 class WarmupCosine(LRScheduler):
     """Linear warm-up, then half a cosine down to zero.
@@ -20,9 +22,14 @@ class WarmupCosine(LRScheduler):
         epochs: Epochs of the run; the command sets it to ``trainer.max_epochs``.
         warmup: Epochs of warm-up.
         last_epoch: Epoch that the schedule stands at; -1 at the start.
+
+    Raises:
+        LtError: The number of epochs is not known.
     """
 
-    def __init__(self, optimizer: Optimizer, epochs: int, warmup: int = 5, last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, epochs: int | None, warmup: int = 5, last_epoch: int = -1) -> None:
+        if epochs is None or epochs < 1:
+            raise LtError(f"this schedule needs the number of epochs, got {epochs}", "trainer.max_epochs", "set it")
         self.epochs, self.warmup = epochs, warmup
         super().__init__(optimizer, last_epoch)
 
@@ -58,12 +65,12 @@ class WarmupMultiStep(WarmupCosine):
         optimizer: Optimizer,
         milestones: list[int],
         gamma: float = 0.1,
-        epochs: int = 0,
+        epochs: int | None = None,
         warmup: int = 5,
         last_epoch: int = -1,
     ) -> None:
         self.milestones, self.gamma = milestones, gamma
-        super().__init__(optimizer, epochs, warmup, last_epoch)
+        super().__init__(optimizer, max(epochs or 1, 1), warmup, last_epoch)
 
     def factor(self, epoch: int) -> float:
         """What the base rate is multiplied by after the warm-up."""

@@ -14,6 +14,7 @@ from lt_lightning.errors import LtError
 from lt_lightning.recipes import trained_teacher
 
 DATA = {"class_path": "lt_lightning.data.DigitsLT", "init_args": {"imbalance_factor": 10.0}}
+RUN = {"seed_everything": 7, "data": DATA, "trainer": {"accelerator": "cpu"}}
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def recipe(tmp_path: Path) -> list[str]:
 
 def finish(folder: Path) -> None:
     """Leave what a finished run leaves."""
-    for name in ("last.ckpt", "summary.json"):
-        (folder / name).touch()
+    (folder / "last.ckpt").touch()
+    (folder / "summary.json").write_text('{"val": {}}')
 
 
 def test_ranks_train_one_teacher(recipe, tmp_path, monkeypatch):
@@ -41,9 +42,7 @@ def test_ranks_train_one_teacher(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "stored_config", lambda path: {"data": DATA})
     found: list[str] = []
     ranks = [
-        threading.Thread(
-            target=lambda: found.append(trained_teacher("teacher.yaml", recipe, DATA, 0, tmp_path / "run"))
-        )
+        threading.Thread(target=lambda: found.append(trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")))
         for _ in range(4)
     ]
     for rank in ranks:
@@ -65,14 +64,15 @@ def test_the_recipe_is_trained_with_the_runs_overlays_data_and_seed(recipe, tmp_
 
     def run(command: list[str], env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
         calls.append((command, env))
+        finish(tmp_path / "run" / "teacher")
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(recipes.subprocess, "run", run)
-    trained_teacher("teacher.yaml", recipe, DATA, 7, tmp_path / "run")
+    trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
     [(command, env)] = calls
     configs = [value for flag, value in pairwise(command) if flag == "--config"]
     assert configs[:2] == [str(tmp_path / "teacher.yaml"), str(tmp_path / "overlay.yaml")]
-    assert yaml.safe_load(configs[2]) == {"seed_everything": 7, "data": DATA}
+    assert yaml.safe_load(configs[2]) == RUN
     assert str(tmp_path / "run" / "teacher") in command
     assert "--ckpt_path" not in command
     assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_PROCID", "TORCHELASTIC_RUN_ID"} & env.keys()
@@ -83,22 +83,28 @@ def test_an_interrupted_teacher_is_resumed(recipe, tmp_path, monkeypatch):
     commands = []
     (tmp_path / "run" / "teacher").mkdir(parents=True)
     (tmp_path / "run" / "teacher" / "last.ckpt").touch()
-    done = subprocess.CompletedProcess([], 0)
-    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: commands.append(command) or done)
-    trained_teacher("teacher.yaml", recipe, DATA, 0, tmp_path / "run")
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        finish(tmp_path / "run" / "teacher")
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(recipes.subprocess, "run", run)
+    trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
     assert commands[0][-2:] == ["--ckpt_path", str(tmp_path / "run" / "teacher" / "last.ckpt")]
 
 
-def test_a_teacher_that_fails_is_one_error(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+@pytest.mark.parametrize("status", [1, 0])  # 0: ended by a signal that it handled
+def test_a_teacher_that_fails_is_one_error(status, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, status))
     with pytest.raises(LtError, match="could not be trained"):
-        trained_teacher("teacher.yaml", recipe, DATA, 0, tmp_path / "run")
+        trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
 
 
 @pytest.mark.parametrize("teacher", ["nowhere.yaml", "nowhere.ckpt"])
 def test_a_missing_teacher_is_one_error(teacher, recipe, tmp_path):
     with pytest.raises(LtError, match="does not exist"):
-        trained_teacher(teacher, recipe, DATA, 0, tmp_path / "run")
+        trained_teacher(teacher, recipe, RUN, tmp_path / "run")
 
 
 def test_a_teacher_of_other_images_is_refused_and_of_other_batches_is_not(recipe, tmp_path, monkeypatch):
@@ -107,7 +113,7 @@ def test_a_teacher_of_other_images_is_refused_and_of_other_batches_is_not(recipe
     finish(folder)
     batched = {**DATA, "init_args": {**DATA["init_args"], "batch_size": 7}}
     monkeypatch.setattr(recipes, "stored_config", lambda path: {"data": batched})
-    assert trained_teacher("teacher.yaml", recipe, DATA, 0, tmp_path / "run") == str(folder / "last.ckpt")
+    assert trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run") == str(folder / "last.ckpt")
     other = {**DATA, "init_args": {"imbalance_factor": 50.0}}
     with pytest.raises(LtError, match="other data"):
-        trained_teacher("teacher.yaml", recipe, other, 0, tmp_path / "run")
+        trained_teacher("teacher.yaml", recipe, {**RUN, "data": other}, tmp_path / "run")

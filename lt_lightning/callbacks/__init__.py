@@ -3,7 +3,9 @@
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.keep_config import KeepConfig
+from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
+from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.report import Report
 from lt_lightning.callbacks.training import TrainingLog
 
-__all__ = ["DistillationTargets", "Evaluation", "KeepConfig", "Report", "TrainingLog"]
+__all__ = ["DistillationTargets", "Evaluation", "KeepConfig", "LastCheckpoint", "Predictions", "Report", "TrainingLog"]

@@ -41,7 +41,8 @@ class Evaluation(Callback):
     """Logs accuracy of all, many-, medium- and few-shot classes, balanced accuracy, macro F1, NLL and ECE.
 
     ``val/acc_few`` is the ensemble's figure, ``val/expert1/acc_few`` that of its first member; a single model has no
-    members. Groups follow the data's ``many`` and ``few``; a group without classes is left out.
+    members. Groups follow the data's ``many`` and ``few``; a group without classes is left out. The last epoch is
+    always measured.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,15 @@ class Evaluation(Callback):
         for predictor in self.predictors:
             figures = predictor.compute()
             pl_module.log_dict({f"{split}/{name}": value for name, value in figures.items()})
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See :meth:`on_train_epoch_start`, which a run that is resumed within an epoch begins without."""
+        self.on_train_epoch_start(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the last epoch measured, whatever ``check_val_every_n_epoch`` is."""
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""

@@ -1,5 +1,6 @@
 """The configuration travels with the weights."""
 
+import json
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -16,6 +17,11 @@ class KeepConfig(SaveConfigCallback):
         """Write ``config.yaml`` when fitting starts; other commands leave none behind."""
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Hand the configuration to the loggers."""
+        for logger in trainer.loggers:
+            logger.log_hyperparams(json.loads(self.parser.dump(self.config, format="json", skip_none=False)))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration, as YAML, and the classes, in order."""

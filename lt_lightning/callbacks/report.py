@@ -16,6 +16,7 @@ from rich.table import Table
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.data.sampling import Fetch
+from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
 
@@ -48,8 +49,10 @@ class Report(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember the figures, and whether they are the best; after ``lt validate``, report them."""
+        if trainer.sanity_checking:
+            return
         if trainer.state.fn == TrainerFn.VALIDATING:
-            self._write(trainer, pl_module, "validate", {"last": _figures(trainer, "val")})
+            self._write(trainer, pl_module, "validate", _measured(trainer, "val"))
             return
         self.last = {"epoch": trainer.current_epoch, **_figures(trainer, "val")}
         if not self.best or self.last["acc"] > self.best["acc"]:
@@ -63,20 +66,26 @@ class Report(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report on the test set."""
-        figures = {"checkpoint": trainer.ckpt_path, **_figures(trainer, "test")}
-        self._write(trainer, pl_module, "test", {"last": figures})
+        self._write(trainer, pl_module, "test", _measured(trainer, "test"))
 
     @rank_zero_only
     def _write(self, trainer: Trainer, pl_module: LightningModule, split: str, figures: dict[str, Any]) -> None:
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
         folder = Path(trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
         file = folder / "summary.json"
         summary = json.loads(file.read_text()) if file.is_file() else {}
-        summary |= {**_describe(trainer, pl_module), split: figures}
-        file.write_text(json.dumps(summary, indent=2) + "\n")
+        summary |= {**_describe(trainer, pl_module, split), split: figures}
         if figures["last"]:
-            _write_per_class(folder / "per_class.csv", trainer, split)
             Console().print(_table(folder, summary, split))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(summary, indent=2) + "\n")
+            if figures["last"]:
+                _write_per_class(folder / "per_class.csv", trainer, split)
+        except OSError as error:
+            fix = "name another folder by --trainer.default_root_dir"
+            raise LtError(f"the report cannot be written ({error.strerror})", str(folder), fix) from error
 
 
 def _figures(trainer: Trainer, split: str) -> Figures:
@@ -86,9 +95,17 @@ def _figures(trainer: Trainer, split: str) -> Figures:
     }
 
 
-def _describe(trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+def _measured(trainer: Trainer, split: str) -> dict[str, Any]:
+    """What ``lt validate`` or ``lt test`` found of a checkpoint, and whether that was selected on these images."""
     data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-    image = data.dataset("val")[Fetch(torch.tensor([0]), 0)]["image"]
+    checkpoint = str(trainer.ckpt_path)
+    selected = data.selected_on_test and Path(checkpoint).stem == "best"
+    return {"checkpoint": checkpoint, "selected_on": "test" if selected else None, "last": _figures(trainer, split)}
+
+
+def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, Any]:
+    data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    image = data.dataset("test" if split == "test" else "val")[Fetch(torch.tensor([0]), 0)]["image"]
     params, macs = model_cost(pl_module.net, (3, *image.shape[1:3]))  # type: ignore[arg-type]
     groups = shot_groups(torch.tensor(data.class_counts), data.many, data.few)
     return {
@@ -108,7 +125,7 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     counts = data.class_counts
     groups = shot_groups(torch.tensor(counts), data.many, data.few)
     evaluation = next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
-    columns = {f"{p.prefix}acc": p.accuracy.per_class().tolist() for p in evaluation.predictors}
+    columns = {f"{p.prefix}acc": p.accuracy.class_accuracy.tolist() for p in evaluation.predictors}
     old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
     rows: list[dict[str, Any]] = [row for row in old if row["split"] != split]
     for c, name in enumerate(data.class_names):
@@ -139,9 +156,10 @@ def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
     for m, loss in enumerate(members):
         add(f"expert {m + 1} {loss}", figures["last"], f"expert{m + 1}/")
     whole = "ensemble" if members else summary["losses"][0]
-    add(whole, figures["last"])
+    epoch = f", epoch {figures['last']['epoch'] + 1}" if "epoch" in figures["last"] else ""
+    add(f"{whole}{epoch}", figures["last"])
     if "best" in figures:
-        add(f"  its best epoch, {figures['best']['epoch'] + 1}", figures["best"])
+        add(f"  best epoch, {figures['best']['epoch'] + 1}", figures["best"])
     return table
 
 
@@ -156,6 +174,6 @@ def _caption(summary: dict[str, Any], figures: dict[str, Any]) -> str:
         "accuracy and ECE in %, NLL in nats; classes: " + ", ".join(f"{n} {g}" for g, n in summary["groups"].items()),
         f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image",
     ]
-    if figures.get("selected_on") == "test":
-        lines.append("the best epoch is selected on test: these validation images are the test images")
+    if figures["selected_on"] == "test":
+        lines.append("selected on test: the best epoch was chosen by these very test images")
     return "\n".join(lines)

@@ -48,7 +48,9 @@ class TrainingLog(Callback):
         batch_idx: int,
     ) -> None:
         """Add one step."""
+        shares = {"loss": trainer.accumulate_grad_batches}  # Lightning has divided the loss by it
         for name, value in outputs.items():
+            value = value * shares.get(name, 1)
             self._sums[name] = self._sums.get(name, 0) + value.detach().float()
         self._steps += 1
         self._images += len(batch["image"])
@@ -60,7 +62,7 @@ class TrainingLog(Callback):
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if self._images:  # none where a run is resumed at the very end of an epoch
             values["train/img_per_s"] = self._images * trainer.world_size / (self._end - self._start)
-        pl_module.log_dict(values)
+        pl_module.log_dict(values, sync_dist=True)
         self._sums, self._steps = {}, 0
 
     def _restart_clock(self) -> None:

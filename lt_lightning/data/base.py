@@ -37,7 +37,8 @@ class LongTailDataModule(LightningDataModule, ABC):
         eval_batch_size: Validation and test images of a batch, on each device.
         num_workers: Worker processes that read batches; 0 is fastest for sets in memory.
         augment: Augmentations of training images, in order; by default those of the set.
-        mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2.
+        mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2;
+            the number of classes is filled in.
         many: A class with more training images than this is a many-shot class.
         few: A class with fewer training images than this is a few-shot class.
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
@@ -94,6 +95,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         if self.trainer.overfit_batches:  # type: ignore[attr-defined]
             # Lightning would put a sampler of its own in the place of ours
             raise LtError("overfit_batches is not supported", "the trainer", "use limit_train_batches")
+        self.mix.num_classes = len(self.class_counts)  # type: ignore[assignment] # torchvision's mixers ask for it
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
         dataset = self.dataset("train")
         sampler = TrainBatches(

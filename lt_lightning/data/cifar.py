@@ -4,6 +4,7 @@ The images are those of [Krizhevsky, 2009], https://www.cs.toronto.edu/~kriz/cif
 the long-tailed subsets are those of LDAM-DRW [Cao et al., 2019], https://arxiv.org/abs/1906.07413.
 """
 
+from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +67,7 @@ class CIFARLT(InMemoryDataModule):
     @property
     def class_names(self) -> list[str]:
         """The official names."""
-        return list(self._official(train=False).classes)
+        return list(self._test.classes)
 
     def default_augment(self) -> list[Augmentation]:
         """Crop and flip, the "plain" recipe."""
@@ -78,7 +79,7 @@ class CIFARLT(InMemoryDataModule):
 
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Images ``(N, 32, 32, 3)`` and classes ``(N,)``."""
-        official = self._official(train=split == "train")
+        official = self._official(train=True) if split == "train" else self._test
         target = np.asarray(official.targets)
         chosen = self.selected(target) if split == "train" else np.arange(len(target))
         return np.ascontiguousarray(official.data[chosen]), target[chosen]  # the files hold planes
@@ -90,6 +91,10 @@ class CIFARLT(InMemoryDataModule):
     @property
     def _folder(self) -> Path:
         return Path(self.root, str(self.source.base_folder))
+
+    @cached_property
+    def _test(self) -> datasets.CIFAR10:
+        return self._official(train=False)
 
     def _official(self, train: bool, download: bool = False) -> datasets.CIFAR10:
         # torchvision compares each file with its official md5 before it unpickles it

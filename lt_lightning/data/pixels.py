@@ -150,7 +150,8 @@ def translate_y(image: Tensor, pixels: Tensor) -> Tensor:
 
 def _matrix(value: Tensor, entry: int) -> Tensor:
     """Identity matrices ``(B, 6)`` with one entry of their own."""
-    matrix = torch.tensor([1.0, 0, 0, 0, 1, 0], dtype=torch.float64, device=value.device).repeat(len(value), 1)
+    matrix = torch.zeros(len(value), 6, dtype=torch.float64, device=value.device)
+    matrix[:, 0::4] = 1
     matrix[:, entry] = value
     return matrix
 

@@ -42,6 +42,8 @@ class SplitAccuracy(Metric):
     """
 
     full_state_update = False
+    class_accuracy: Tensor
+    """Accuracy of each class, ``(C,)`` in [0, 1], as of the last :meth:`compute`; NaN for a class without images."""
     correct: Tensor
     total: Tensor
     predicted: Tensor
@@ -52,7 +54,7 @@ class SplitAccuracy(Metric):
         self.groups = shot_groups(class_counts, many, few)
         for name in ("correct", "total", "predicted"):
             self.add_state(name, torch.zeros(len(class_counts), dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("nll", torch.zeros(len(class_counts), dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("nll", torch.zeros(len(class_counts)), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
@@ -60,12 +62,8 @@ class SplitAccuracy(Metric):
         self.total += target.bincount(minlength=classes)
         self.predicted += predicted.bincount(minlength=classes)
         self.correct += target[predicted == target].bincount(minlength=classes)
-        nll = F.cross_entropy(logits.double(), target, reduction="none")
+        nll = F.cross_entropy(logits.float(), target, reduction="none")
         self.nll.index_add_(0, target, nll)
-
-    def per_class(self) -> Tensor:
-        """Accuracy of each class, ``(C,)`` in [0, 1]; NaN for a class without images."""
-        return self.correct.double() / self.total
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name.
@@ -74,11 +72,12 @@ class SplitAccuracy(Metric):
             ``acc`` over images; ``acc_many``, ``acc_medium``, ``acc_few`` (groups that have images only); ``bal_acc``,
             the mean over classes; ``macro_f1``; ``nll`` in nats.
         """
-        present, accuracy = self.total > 0, self.per_class()
-        f1 = 2 * self.correct.double() / (self.total + self.predicted)
+        present, accuracy = self.total > 0, self.correct / self.total
+        self.class_accuracy = accuracy  # here the sums are those of all processes
+        f1 = 2 * self.correct / (self.total + self.predicted)
         groups = {name: mask.to(present.device) & present for name, mask in self.groups.items()}
         return {
-            "acc": self.correct.sum().double() / self.total.sum(),
+            "acc": self.correct.sum() / self.total.sum(),
             **{f"acc_{name}": accuracy[mask].mean() for name, mask in groups.items() if mask.any()},
             "bal_acc": accuracy[present].mean(),
             "macro_f1": f1[present].mean(),

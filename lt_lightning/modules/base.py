@@ -23,9 +23,6 @@ class LongTailModule(LightningModule):
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
-
-    Attributes:
-        example_input_array: Not set; the summary measures the model on the data's own image size.
     """
 
     offset: Tensor

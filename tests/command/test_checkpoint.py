@@ -92,8 +92,15 @@ def test_a_configuration_lies_over_what_the_checkpoint_says(run, tmp_path):
             assert summary(tmp_path)["test"]["last"][name] == pytest.approx(value, abs=1e-6), name
 
 
-def test_predict_runs_from_the_checkpoint(run):
-    main(["predict", "--ckpt_path", str(run / "last.ckpt"), "--return_predictions", "false", *QUIET])
+def test_predictions_are_those_that_are_tested(run):
+    main(["predict", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
+    main(["test", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
+    with (run / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["image"]) for row in rows] == list(range(500))
+    accuracy = sum(row["target"] == row["predicted"] for row in rows) / len(rows)
+    assert accuracy == pytest.approx(summary(run)["test"]["last"]["acc"], abs=1e-6)
+    assert all(float(row["probability"]) == max(float(row[str(c)]) for c in range(10)) for row in rows)
 
 
 def truncated(run: Path, path: Path) -> None:

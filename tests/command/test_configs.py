@@ -63,6 +63,18 @@ def test_schedules_follow_the_number_of_epochs(tmp_path):
     assert "epochs: 1" in (run / "config.yaml").read_text()
 
 
+def test_the_last_epoch_is_measured(tmp_path):
+    flags = [
+        "--trainer.max_epochs",
+        "3",
+        "--trainer.check_val_every_n_epoch",
+        "2",
+        "--trainer.limit_train_batches",
+        "1",
+    ]
+    assert json.loads((fit(tmp_path, *flags) / "summary.json").read_text())["val"]["last"]["epoch"] == 2
+
+
 def test_several_configurations_merge_and_the_later_wins(tmp_path):
     for name, factor in (("a", 20), ("b", 10)):
         (tmp_path / f"{name}.yaml").write_text(f"data: {{init_args: {{imbalance_factor: {factor}}}}}\n")

@@ -1,5 +1,6 @@
 """Two gloo processes on the CPU train and measure what one process would."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -44,6 +45,11 @@ def test_two_processes_train_the_teacher_once_and_all_students(two_process_run):
 def test_figures_of_two_processes_are_those_of_one(two_process_run):
     by_two = json.loads((two_process_run / "summary.json").read_text())["val"]["last"]
     main(["validate", "--ckpt_path", str(two_process_run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
+    with (two_process_run / "per_class.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [name for name in rows[0] if name.endswith("acc")]
+    two, one = ([[row[c] for c in columns] for row in rows if row["split"] == split] for split in ("val", "validate"))
+    assert two == one
     by_one = json.loads((two_process_run / "summary.json").read_text())["validate"]["last"]
     assert by_one.keys() == by_two.keys() - {"epoch"}
     for name, value in by_one.items():

@@ -72,9 +72,11 @@ def assert_same(a, b, path=""):
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-@pytest.mark.parametrize("step", [3, STEPS, STEPS + 2, 2 * STEPS, 3 * STEPS + 3])
-def test_resumed_run_equals_uninterrupted_run(step, workers, tmp_path, monkeypatch, teacher, uninterrupted):
-    flags = ["--data.num_workers", workers, "--last.every_n_train_steps", "1", *teacher]
+@pytest.mark.parametrize(
+    ("step", "every"), [(3, "3"), (STEPS, "1"), (STEPS + 2, "3"), (2 * STEPS, "1"), (3 * STEPS + 3, "5")]
+)
+def test_resumed_run_equals_uninterrupted_run(step, every, workers, tmp_path, monkeypatch, teacher, uninterrupted):
+    flags = ["--data.num_workers", workers, "--last.every_n_train_steps", every, *teacher]
     train_until(step, tmp_path, monkeypatch, *flags)
     stopped = load(tmp_path / "last.ckpt")
     assert stopped["global_step"] == step
@@ -83,6 +85,7 @@ def test_resumed_run_equals_uninterrupted_run(step, workers, tmp_path, monkeypat
     assert_different(stopped["state_dict"], resumed["state_dict"])
     for part in ("state_dict", "optimizer_states", "lr_schedulers", "global_step"):
         assert_same(resumed[part], uninterrupted[part], part)
+    assert_same(resumed["callbacks"]["Report"], uninterrupted["callbacks"]["Report"], "figures")
     assert figures(tmp_path) == uninterrupted["figures"]
 
 

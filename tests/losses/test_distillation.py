@@ -175,5 +175,5 @@ def test_half_precision_logits_give_a_float32_loss(
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan])
 @pytest.mark.parametrize("level", [MemberDistillation, EnsembleDistillation])
 def test_a_temperature_must_be_positive(level: type[MemberDistillation], temperature: float) -> None:
-    with pytest.raises(ValueError, match=f"must be positive, got {temperature}"):
+    with pytest.raises(ValueError, match=f"must be positive and finite, got {temperature}"):
         level(temperature=temperature)

@@ -45,7 +45,7 @@ def test_accuracies_are_plain_counting(absent: list[int]) -> None:
             expected[f"acc_{group}"] = mean(members)
     actual = measure(logits, target)
     assert actual.keys() == expected.keys() | {"macro_f1", "nll"}
-    assert {name: actual[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+    assert {name: actual[name] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
 @absences
@@ -54,9 +54,9 @@ def test_the_rest_is_that_of_scikit_learn_and_torch(absent: list[int]) -> None:
     logits, target = random_images(absent)
     predicted, figures = logits.argmax(1), measure(logits, target)
     f1 = f1_score(target, predicted, labels=target.unique(), average="macro")
-    assert figures["bal_acc"] == pytest.approx(balanced_accuracy_score(target, predicted), abs=1e-12)
-    assert figures["macro_f1"] == pytest.approx(f1, abs=1e-12)
-    assert figures["nll"] == pytest.approx(F.cross_entropy(logits.double(), target).item(), abs=1e-12)
+    assert figures["bal_acc"] == pytest.approx(balanced_accuracy_score(target, predicted), abs=1e-6)
+    assert figures["macro_f1"] == pytest.approx(f1, abs=1e-6)
+    assert figures["nll"] == pytest.approx(F.cross_entropy(logits.double(), target).item(), abs=1e-6)
 
 
 def test_a_class_that_is_never_predicted_has_an_f1_of_0() -> None:
@@ -67,8 +67,9 @@ def test_a_class_that_is_never_predicted_has_an_f1_of_0() -> None:
 def test_accuracy_of_each_class_is_nan_where_there_are_no_images() -> None:
     metric = SplitAccuracy(COUNTS)
     metric.update(torch.eye(8)[[0, 1, 2]], torch.tensor([0, 1, 1]))
-    assert metric.per_class()[:2].tolist() == [1, 0.5]
-    assert metric.per_class()[2:].isnan().all()
+    metric.compute()
+    assert metric.class_accuracy[:2].tolist() == [1, 0.5]
+    assert metric.class_accuracy[2:].isnan().all()
 
 
 @pytest.mark.parametrize("sizes", [[1] * 200, [7, 193], [64, 64, 64, 8], [199, 1]], ids=lambda sizes: str(len(sizes)))
@@ -78,7 +79,7 @@ def test_any_division_into_batches_gives_the_same(sizes: list[int]) -> None:
     for batch in order.split(sizes):
         metric.update(logits[batch], target[batch])
     actual = {name: value.item() for name, value in metric.compute().items()}
-    assert actual == pytest.approx(measure(logits, target), abs=1e-12)
+    assert actual == pytest.approx(measure(logits, target), abs=1e-6)
 
 
 def test_processes_add_their_sums() -> None:
