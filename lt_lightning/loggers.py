@@ -88,6 +88,7 @@ class RunWandbLogger(WandbLogger):
         mode = os.environ.get("WANDB_MODE")
         if offline is None:
             offline = mode in ("offline", "dryrun") if mode else not has_credentials()
+        chosen = "disabled" if mode == "disabled" else "offline" if offline else "online"
         Path(save_dir).mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("WANDB_SILENT", "true")
         super().__init__(
@@ -97,6 +98,7 @@ class RunWandbLogger(WandbLogger):
             project=project,
             resume="allow",
             tags=tags,
+            mode=chosen,
         )
         self._wandb_init.pop("anonymous", None)  # Lightning passes it on; wandb only warns of it
 
