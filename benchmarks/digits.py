@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,9 +78,26 @@ def spread(values: list[float]) -> str:
     return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.1f}"
 
 
+def overview(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+    """Markdown: what the README's first screen shows."""
+    rows = {
+        "`configs/ce.yaml`, cross-entropy": "cross-entropy",
+        "`configs/bs.yaml`, balanced softmax": SINGLE,
+        "`configs/teacher.yaml`, six networks under balanced softmax": SIX,
+        "three students alone": "students alone",
+        "`configs/mcsm.yaml`, the same students taught (MCSM)": "ensemble, aligned, T 2, 6 BS, mixup",
+    }
+    lines = ["| method | all | many (2) | medium (3) | few (5) |", "|---" * 5 + "|"]
+    for title, name in rows.items():
+        test = [run["test"] for run in results[name].values()]
+        cells = [spread([t[key] for t in test]) for key in ("acc", "acc_many", "acc_medium", "acc_few")]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """Markdown: accuracy by group, each student's accuracy, and the split of the ensemble's NLL."""
-    header = "| run | val all | test all | many | medium | few | students, test all | mean NLL - diversity = NLL |"
+    header = "| run | val all | test all | many | medium | few | members, test all | members' NLL - diversity = NLL |"
     lines = [header, "|---" * 8 + "|"]
     for name, by_seed in results.items():
         runs = list(by_seed.values())
@@ -90,7 +108,8 @@ def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
         members = statistics.mean(statistics.mean(t[f"{e}/nll"] for e in experts) for t in test) if experts else nll
         cells = [spread([run["val"]["acc"] for run in runs])]
         cells += [spread([t[k] for t in test]) for k in ("acc", "acc_many", "acc_medium", "acc_few")]
-        lines.append(f"| {name} | {' | '.join(cells)} | {students} | {members:.3f} - {members - nll:.3f} = {nll:.3f} |")
+        gain = f"{members:.3f} - {members - nll:.3f} = {nll:.3f}" if experts else f"{nll:.3f}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {students or '-'} | {gain} |")
     return "\n".join(lines)
 
 
@@ -100,10 +119,15 @@ if __name__ == "__main__":
     parser.add_argument("--first_seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], help="words in the names of distilled variants")
     parser.add_argument("--work", type=Path, help="folder of the runs; finished ones are used again")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="where to write the figures as JSON")
+    parser.add_argument("--show", type=Path, help="print the table of figures written earlier, and stop")
     args = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "disabled")
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    if args.show:
+        results = json.loads(args.show.read_text())
+        print(f"{overview(results)}\n\n{table(results)}")
+        sys.exit()
     with tempfile.TemporaryDirectory() as temporary:
         seeds = list(range(args.first_seed, args.first_seed + args.seeds))
         for name, seed, result in study(seeds, args.only, args.work or Path(temporary)):

@@ -1,5 +1,6 @@
 """The README tells the truth: its commands are parsed, its targets exist."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -34,3 +35,19 @@ def test_each_make_target_exists(target):
 )
 def test_each_file_exists(path):
     assert (ROOT / path).exists()
+
+
+def test_tables_of_the_digits_are_those_that_were_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import digits
+
+    results = json.loads((ROOT / "benchmarks" / "results" / "digits.json").read_text())
+    assert digits.overview(results) in README
+    assert digits.table(results) in README
+
+
+def test_table_of_cifar_is_that_of_the_runs(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import cifar
+
+    assert cifar.table() in README
