@@ -30,6 +30,7 @@ NOISE = (  # true, but nothing that a user of this command has to know
     "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
     "|instantiate_classes|JsonargparseDeprecationWarning"
 )
+PACKAGE = Path(__file__).parent
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
@@ -81,6 +82,7 @@ class LongTailCLI(LightningCLI):
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
+        args = [_shipped(arg) for arg in args]
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
         if config.ckpt_path in NAMED:
@@ -123,6 +125,15 @@ class LongTailCLI(LightningCLI):
         folder = self._get(self.config, "trainer.default_root_dir")
         loggers = [RunCSVLogger(folder), self._get(self.config_init, "wandb")]
         return super().instantiate_trainer(logger=loggers, **kwargs)
+
+
+def _shipped(arg: str) -> str:
+    """A configuration that is not in the working directory is taken from the package: ``configs/mcsm.yaml``."""
+    if arg.startswith("configs/") and not Path(arg).exists():
+        for root in (PACKAGE, PACKAGE.parent):  # in an installed package, in a clone
+            if (root / arg).is_file():
+                return str(root / arg)
+    return arg
 
 
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:

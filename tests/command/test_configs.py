@@ -63,6 +63,14 @@ def test_schedules_follow_the_number_of_epochs(tmp_path):
     assert "epochs: 1" in (run / "config.yaml").read_text()
 
 
+def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for overlay in ("configs/ddp.yaml", "configs/on/cifar100_lt.yaml"):
+        with pytest.raises(SystemExit, match="0"):
+            main(["fit", "--config", "configs/mcsm.yaml", "--config", overlay, "--print_config"])
+        assert "StudentEnsemble" in capsys.readouterr().out
+
+
 def test_the_last_epoch_is_measured(tmp_path):
     flags = [
         "--trainer.max_epochs",
