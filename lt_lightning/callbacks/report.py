@@ -142,7 +142,13 @@ def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
     groups: dict[str, int] = summary["groups"]
     columns = [c for c in COLUMNS if not c.startswith("acc_") or c.removeprefix("acc_") in groups]
     figures, members = summary[split], summary["losses"] if len(summary["losses"]) > 1 else []
-    table = Table(title=f"{folder}: {split}", caption=_caption(summary, figures), box=box.SIMPLE)
+    table = Table(
+        title=f"{folder}: {split}",
+        caption=_caption(summary, figures),
+        box=box.SIMPLE,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(TITLES.get(column, column.removeprefix("acc_")), justify="right")
@@ -152,7 +158,7 @@ def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
 
     teacher = folder / TEACHER / "summary.json"
     if teacher.is_file() and split in (taught := json.loads(teacher.read_text())):
-        add(f"teacher {' '.join(taught['losses'])}", taught[split]["last"])
+        add("teacher", taught[split]["last"])
     for m, loss in enumerate(members):
         add(f"expert {m + 1} {loss}", figures["last"], f"expert{m + 1}/")
     whole = "ensemble" if members else summary["losses"][0]
