@@ -8,8 +8,9 @@ from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "cifar100_lt_short"
 RUNS = {
-    "ce128": "cross-entropy, batch 128",
     "ce": "cross-entropy",
+    "bs": "balanced softmax",
+    "ce128": "cross-entropy, batch 128",
     "teacher": "balanced softmax, batch 128: the teacher",
 }
 COLUMNS = ("acc", "acc_many", "acc_medium", "acc_few", "nll", "ece")
