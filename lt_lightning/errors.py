@@ -12,7 +12,7 @@ class LtError(Exception):
 
     def __init__(self, what: str, where: str, fix: str) -> None:
         super().__init__(what, where, fix)
-        self.what, self.where, self.fix = what, where, fix
+        self.what, self.where, self.fix = (" ".join(part.split()) for part in (what, where, fix))
 
     def __str__(self) -> str:
         return f"{self.what}\n  where: {self.where}\n  fix: {self.fix}"

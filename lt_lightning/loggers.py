@@ -72,8 +72,8 @@ class RunWandbLogger(WandbLogger):
         project: Project of the run.
         name: Name of the run; by default that of its folder.
         save_dir: Folder of the run; the command sets it.
-        offline: Whether to log into the folder only; by default, whether no credentials are found. The environment
-            variable ``WANDB_MODE`` (online, offline, disabled) decides where it is set.
+        offline: Whether to log into the folder only; by default, what the environment variable ``WANDB_MODE`` (online,
+            offline, disabled) says. Without credentials a run is always offline, as W&B would ask for them.
         tags: Words to find the run by.
     """
 
@@ -87,7 +87,8 @@ class RunWandbLogger(WandbLogger):
     ) -> None:
         mode = os.environ.get("WANDB_MODE")
         if offline is None:
-            offline = mode in ("offline", "dryrun") if mode else not has_credentials()
+            offline = mode in ("offline", "dryrun")
+        offline = offline or not has_credentials()
         chosen = "disabled" if mode == "disabled" else "offline" if offline else "online"
         Path(save_dir).mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("WANDB_SILENT", "true")

@@ -4,6 +4,7 @@ import pytest
 from commands import ROOT, fit, refusal
 
 from lt_lightning.cli import main
+from lt_lightning.errors import LtError
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml")]
 
@@ -64,6 +65,11 @@ def test_a_bad_value_is_refused(flags, said, tmp_path, capsys):
 @pytest.mark.parametrize("arguments", [["fut"], ["test"], [], ["fit"]])
 def test_a_command_without_its_parts_is_refused(arguments, capsys):
     refusal(arguments, capsys)
+
+
+def test_an_error_has_three_lines_whatever_it_quotes():
+    text = str(LtError("first\nsecond", "here\n", "do\n\nthis"))
+    assert text.splitlines() == ["first second", "  where: here", "  fix: do this"]
 
 
 def test_a_broken_file_is_refused(tmp_path, capsys):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import fit
 
-from lt_lightning.loggers import has_credentials
+from lt_lightning.loggers import RunWandbLogger, has_credentials
 
 SHORT = ["--trainer.check_val_every_n_epoch", "1"]
 GROUPS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "macro_f1", "nll", "ece")
@@ -62,6 +62,17 @@ def test_a_resumed_run_is_the_same_run(run):
     assert len(runs) == 2
     ids = {path.name.rsplit("-", 1)[1] for path in runs}
     assert ids == {(run / "wandb_run_id").read_text()}
+
+
+@pytest.mark.parametrize("offline", [None, False])
+@pytest.mark.parametrize("mode", [None, "online"])
+def test_without_an_account_nobody_is_asked(mode, offline, tmp_path, monkeypatch):
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if mode:
+        monkeypatch.setenv("WANDB_MODE", mode)
+    assert RunWandbLogger(save_dir=str(tmp_path), offline=offline)._wandb_init["mode"] == "offline"
 
 
 @pytest.mark.parametrize(
