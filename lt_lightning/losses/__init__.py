@@ -1,7 +1,7 @@
 """Losses, distillation and combination of logits: plain torch, equal to the papers' formulas."""
 
 from lt_lightning.losses.base import LongTailLoss, LossFactory
-from lt_lightning.losses.combination import CombinationFactory, MeanLogits, PriorCorrected
+from lt_lightning.losses.combination import CombinationFactory, MeanLogits, MeanProbabilities, PriorCorrected
 from lt_lightning.losses.distillation import (
     Aligned,
     Distillation,
@@ -11,6 +11,7 @@ from lt_lightning.losses.distillation import (
     Raw,
     Space,
 )
+from lt_lightning.losses.ensemble import EnsembleTerm, TermFactory
 from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
 
 __all__ = [
@@ -20,14 +21,17 @@ __all__ = [
     "CrossEntropy",
     "Distillation",
     "EnsembleDistillation",
+    "EnsembleTerm",
     "FamilyDistillation",
     "InverseSoftmax",
     "LogitAdjustment",
     "LongTailLoss",
     "LossFactory",
     "MeanLogits",
+    "MeanProbabilities",
     "MemberDistillation",
     "PriorCorrected",
     "Raw",
     "Space",
+    "TermFactory",
 ]

@@ -15,13 +15,16 @@ class LongTailLoss(nn.Module):
     Attributes:
         offset: ``(C,)``; ``logits + offset`` estimates the log-posterior under the *training* prior, up to a constant.
             Zero for a loss that leaves the logits as they are. Not stored in checkpoints.
+        class_weight: ``(C,)``, weight of each class's images; None weighs all alike. Not stored in checkpoints.
     """
 
     offset: Tensor
+    class_weight: Tensor | None
 
     def __init__(self, class_counts: Tensor) -> None:
         super().__init__()
         self.register_buffer("offset", torch.zeros(len(class_counts)), persistent=False)
+        self.register_buffer("class_weight", None, persistent=False)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss in nats of logits ``(B, C)`` against classes ``(B,)`` or class probabilities ``(B, C)``."""

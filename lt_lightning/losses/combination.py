@@ -3,6 +3,7 @@
 - [Aimar et al., 2023] Balanced Product of Calibrated Experts (BalPoE). https://arxiv.org/abs/2206.05260
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -21,9 +22,13 @@ class MeanLogits(nn.Module):
     def __init__(self, class_counts: Tensor) -> None:
         super().__init__()
 
+    def members(self, expert_logits: Tensor, offset: Tensor) -> Tensor:
+        """The logits ``(E, B, C)`` that are averaged, of experts trained with ``offset`` ``(E, C)``, in float32."""
+        return expert_logits.float()
+
     def forward(self, expert_logits: Tensor, offset: Tensor) -> Tensor:
         """Combine logits ``(E, B, C)`` of experts trained with ``offset`` ``(E, C)`` to ``(B, C)``."""
-        return expert_logits.float().mean(0)
+        return self.members(expert_logits, offset).mean(0)
 
 
 class PriorCorrected(MeanLogits):
@@ -45,9 +50,22 @@ class PriorCorrected(MeanLogits):
             raise ValueError(f"test_prior must be {len(class_counts)} positive numbers, got {test_prior}")
         self.register_buffer("correction", log_prior(prior) - log_prior(class_counts), persistent=False)
 
+    def members(self, expert_logits: Tensor, offset: Tensor) -> Tensor:
+        """The logits ``(E, B, C)`` that are averaged, of experts trained with ``offset`` ``(E, C)``, in float32."""
+        return expert_logits.float() + offset.unsqueeze(1) + self.correction
+
+
+class MeanProbabilities(MeanLogits):
+    """The logarithm of the mean of the experts' probabilities.
+
+    Args:
+        class_counts: Training images of each class, ``(C,)``.
+    """
+
     def forward(self, expert_logits: Tensor, offset: Tensor) -> Tensor:
         """Combine logits ``(E, B, C)`` of experts trained with ``offset`` ``(E, C)`` to ``(B, C)``."""
-        return (expert_logits.float() + offset.unsqueeze(1)).mean(0) + self.correction
+        log_probabilities = self.members(expert_logits, offset).log_softmax(-1)
+        return log_probabilities.logsumexp(0) - math.log(len(expert_logits))
 
 
 CombinationFactory = Callable[[Tensor], MeanLogits]

@@ -24,8 +24,11 @@ class CrossEntropy(LongTailLoss):
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean cross-entropy in nats of ``logits + offset``, ``(B, C)``, in float32 even under autocast."""
-        return F.cross_entropy(logits.float() + self.offset, target)
+        """Cross-entropy in nats of ``logits + offset``, ``(B, C)``, in float32 even under autocast.
+
+        The mean over images, weighted where classes have weights.
+        """
+        return F.cross_entropy(logits.float() + self.offset, target, self.class_weight)
 
 
 class LogitAdjustment(CrossEntropy):
