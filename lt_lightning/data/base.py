@@ -22,6 +22,9 @@ class Batch(TypedDict):
     image: Tensor  # (B, H, W, 3) uint8 on its way to the device, (B, 3, H, W) float after it
     target: Tensor  # (B,) class indices, or (B, C) probabilities after mixup or cutmix
     seed: int  # of everything random in this step
+    step_seed: int  # of what all processes draw alike in this step
+    label: NotRequired[Tensor]  # (B,), in training: the class indices that mixup or cutmix may have made soft
+    views: NotRequired[list[Tensor]]  # in training: further augmentations of the images, each (B, 3, H, W)
     teacher_logits: NotRequired[Tensor]  # (B, C), added by DistillationTargets
     teacher_offset: NotRequired[Tensor]  # (C,), added by DistillationTargets
 
@@ -37,6 +40,8 @@ class LongTailDataModule(LightningDataModule, ABC):
         eval_batch_size: Validation and test images of a batch, on each device.
         num_workers: Worker processes that read batches; 0 is fastest for sets in memory.
         augment: Augmentations of training images, in order; by default those of the set.
+        num_views: Further augmentations of each training image, for methods that compare views of it.
+        view_augment: Augmentations of those, in order; by default ``augment``.
         mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2;
             the number of classes is filled in.
         many: A class with more training images than this is a many-shot class.
@@ -58,6 +63,8 @@ class LongTailDataModule(LightningDataModule, ABC):
         eval_batch_size: int = 1000,
         num_workers: int = 0,
         augment: list[Augmentation] | None = None,
+        num_views: int = 0,
+        view_augment: list[Augmentation] | None = None,
         mix: nn.Module | None = None,
         many: int = 100,
         few: int = 20,
@@ -68,6 +75,8 @@ class LongTailDataModule(LightningDataModule, ABC):
             raise ValueError(f"few ({few}) must not be larger than many + 1 ({many + 1}): groups would overlap")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
         self.augment = nn.Sequential(*(self.default_augment() if augment is None else augment))
+        self.num_views = num_views
+        self.view_augment = self.augment if view_augment is None else nn.Sequential(*view_augment)
         self.mix = mix or nn.Identity()
         self.many, self.few, self.seed = many, few, seed
 
@@ -146,7 +155,8 @@ class LongTailDataModule(LightningDataModule, ABC):
             return {**batch, "image": self.normalise(batch["image"])}
         torch.manual_seed(batch["seed"])
         image, target = self.mix((self.normalise(self.augment(batch["image"])), batch["target"]))
-        return {**batch, "image": image, "target": target}
+        views = [self.normalise(self.view_augment(batch["image"])) for _ in range(self.num_views)]
+        return {**batch, "image": image, "target": target, "label": batch["target"], "views": views}
 
     def normalise(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` by the set's mean and deviation, channels last."""

@@ -28,7 +28,8 @@ class ArrayDataset(Dataset[Batch]):
         return len(self.target)
 
     def __getitem__(self, fetch: Fetch) -> Batch:
-        return {"image": self.image[fetch.indices], "target": self.target[fetch.indices], "seed": fetch.seed}
+        image, target = self.image[fetch.indices], self.target[fetch.indices]
+        return {"image": image, "target": target, "seed": fetch.seed, "step_seed": fetch.step_seed}
 
 
 class InMemoryDataModule(LongTailDataModule):

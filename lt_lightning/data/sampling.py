@@ -20,6 +20,7 @@ class Fetch(NamedTuple):
 
     indices: Tensor  # (B,), int64
     seed: int
+    step_seed: int = 0  # the same on all ranks
 
 
 def derive_seed(*keys: int) -> int:
@@ -80,7 +81,8 @@ class TrainBatches(DistributedSampler[Fetch]):
         for step in range(first, len(self)):
             size = self.sizes[step]
             start = step * self.batch_size * self.num_replicas + self.rank * size
-            yield Fetch(order[start : start + size], derive_seed(self.seed, epoch, step, self.rank))
+            seeds = derive_seed(self.seed, epoch, step, self.rank), derive_seed(self.seed, epoch, step)
+            yield Fetch(order[start : start + size], *seeds)
 
 
 class EvalBatches(DistributedSampler[Fetch]):

@@ -2,6 +2,7 @@
 
 from lt_lightning.losses.base import LongTailLoss, LossFactory
 from lt_lightning.losses.combination import CombinationFactory, MeanLogits, MeanProbabilities, PriorCorrected
+from lt_lightning.losses.contrastive import BalancedContrast, ContrastFactory, ContrastiveTerm, ExpertViews, SupCon
 from lt_lightning.losses.distillation import (
     Aligned,
     Distillation,
@@ -13,15 +14,20 @@ from lt_lightning.losses.distillation import (
 )
 from lt_lightning.losses.ensemble import EnsembleTerm, TermFactory
 from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
+from lt_lightning.losses.supsiam import SupSiam
 
 __all__ = [
     "Aligned",
+    "BalancedContrast",
     "BalancedSoftmax",
     "CombinationFactory",
+    "ContrastFactory",
+    "ContrastiveTerm",
     "CrossEntropy",
     "Distillation",
     "EnsembleDistillation",
     "EnsembleTerm",
+    "ExpertViews",
     "FamilyDistillation",
     "InverseSoftmax",
     "LogitAdjustment",
@@ -33,5 +39,7 @@ __all__ = [
     "PriorCorrected",
     "Raw",
     "Space",
+    "SupCon",
+    "SupSiam",
     "TermFactory",
 ]

@@ -40,11 +40,16 @@ class MultiExpert(nn.Module):
         super().__init__()
         if num_experts < 1:
             raise ValueError(f"num_experts must be at least 1, got {num_experts}")
-        self.trunk, branch, num_features = BACKBONES[backbone](shared_stages)
+        self.trunk, branch, self.num_features = BACKBONES[backbone](shared_stages)
         self.branches, self.classifiers = nn.ModuleList(), nn.ModuleList()
         for _ in range(num_experts):
             self.branches.append(branch())
-            self.classifiers.append(CLASSIFIERS[classifier](num_features, num_classes))
+            self.classifiers.append(CLASSIFIERS[classifier](self.num_features, num_classes))
+
+    @property
+    def class_vectors(self) -> Tensor:
+        """The classifiers' rows, ``(E, C, D)``."""
+        return torch.stack([classifier.get_parameter("weight") for classifier in self.classifiers])
 
     def features(self, image: Tensor) -> Tensor:
         """``(B, 3, H, W)`` to ``(E, B, D)``."""
