@@ -16,7 +16,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSched
 from torch.optim import Optimizer
 
 from lt_lightning import schedulers  # noqa: F401 - names for the configuration
-from lt_lightning.callbacks import Evaluation, KeepConfig, LastCheckpoint, Predictions, Report, TrainingLog
+from lt_lightning.callbacks import Evaluation, KeepConfig, LastCheckpoint, Predictions, Report, TestPriors, TrainingLog
 from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
@@ -58,7 +58,7 @@ class LongTailCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
-                "callbacks": [Evaluation(), TrainingLog(), Predictions(), Report()],
+                "callbacks": [Evaluation(), TestPriors(), TrainingLog(), Predictions(), Report()],
             },
             args=list(sys.argv[1:] if args is None else args),
         )

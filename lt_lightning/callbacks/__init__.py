@@ -6,6 +6,16 @@ from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.report import Report
+from lt_lightning.callbacks.shifts import TestPriors
 from lt_lightning.callbacks.training import TrainingLog
 
-__all__ = ["DistillationTargets", "Evaluation", "KeepConfig", "LastCheckpoint", "Predictions", "Report", "TrainingLog"]
+__all__ = [
+    "DistillationTargets",
+    "Evaluation",
+    "KeepConfig",
+    "LastCheckpoint",
+    "Predictions",
+    "Report",
+    "TestPriors",
+    "TrainingLog",
+]

@@ -21,6 +21,7 @@ class Batch(TypedDict):
 
     image: Tensor  # (B, H, W, 3) uint8 on its way to the device, (B, 3, H, W) float after it
     target: Tensor  # (B,) class indices, or (B, C) probabilities after mixup or cutmix
+    index: Tensor  # (B,), the images' places in their split
     seed: int  # of everything random in this step
     step_seed: int  # of what all processes draw alike in this step
     label: NotRequired[Tensor]  # (B,), in training: the class indices that mixup or cutmix may have made soft

@@ -28,8 +28,13 @@ class ArrayDataset(Dataset[Batch]):
         return len(self.target)
 
     def __getitem__(self, fetch: Fetch) -> Batch:
-        image, target = self.image[fetch.indices], self.target[fetch.indices]
-        return {"image": image, "target": target, "seed": fetch.seed, "step_seed": fetch.step_seed}
+        return {
+            "image": self.image[fetch.indices],
+            "target": self.target[fetch.indices],
+            "index": fetch.indices,
+            "seed": fetch.seed,
+            "step_seed": fetch.step_seed,
+        }
 
 
 class InMemoryDataModule(LongTailDataModule):

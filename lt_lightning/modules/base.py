@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from lt_lightning.data.base import Batch
-from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits
+from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, PriorCorrected
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert
@@ -42,7 +42,7 @@ class LongTailModule(LightningModule):
         counts = torch.tensor(class_counts, dtype=torch.float32)
         self.net = MultiExpert(backbone, len(class_counts), len(losses), shared_stages, classifier)
         self.losses = nn.ModuleList(loss(counts) for loss in losses)
-        self.combination = combination(counts)
+        self.combination, self.prior_corrected = combination(counts), PriorCorrected(counts)
         self.register_buffer(
             "offset", torch.stack([loss.get_buffer("offset") for loss in self.losses]), persistent=False
         )
@@ -55,6 +55,11 @@ class LongTailModule(LightningModule):
         """``(E, B, C)`` to ``(B, C)``."""
         combined: Tensor = self.combination(expert_logits, self.offset)
         return combined
+
+    def balance(self, expert_logits: Tensor) -> Tensor:
+        """``(E, B, C)`` to logits ``(B, C)`` that carry a uniform prior, whatever the experts' losses."""
+        balanced: Tensor = self.prior_corrected(expert_logits, self.offset)
+        return balanced
 
     def skill(self, expert_logits: Tensor, target: Tensor) -> Tensor:
         """Sum over experts of each one's own loss, in nats, of logits ``(E, B, C)``."""
