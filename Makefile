@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format types digits
+.PHONY: demo test lint format types digits methods
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -26,7 +26,10 @@ format: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-digits: $(STAMP)  # the table of five seeds in the README
+methods: $(STAMP)  # the README's table of all methods, five seeds on the embedded digits
+	$(BIN)/python benchmarks/methods.py --seeds 5
+
+digits: $(STAMP)  # the README's table of what each part of MCSM brings, five seeds
 	$(BIN)/python benchmarks/digits.py --seeds 5 --work runs/digits --out benchmarks/results/digits.json
 
 $(STAMP): pyproject.toml

@@ -16,21 +16,34 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSched
 from torch.optim import Optimizer
 
 from lt_lightning import schedulers  # noqa: F401 - names for the configuration
-from lt_lightning.callbacks import Evaluation, KeepConfig, LastCheckpoint, Predictions, Report, TestPriors, TrainingLog
+from lt_lightning.callbacks import (
+    Diversity,
+    Evaluation,
+    KeepConfig,
+    LastCheckpoint,
+    Predictions,
+    Report,
+    TestPriors,
+    TrainingLog,
+)
 from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
+from lt_lightning.methods import list_methods
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.recipes import trained_teacher
+from lt_lightning.seeds import compare_seeds
 
 NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
     "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
-    "|instantiate_classes|JsonargparseDeprecationWarning"
+    "|instantiate_classes|JsonargparseDeprecationWarning|It is recommended to use .self.log"
 )
 PACKAGE = Path(__file__).parent
+ROOTS = (PACKAGE, PACKAGE.parent)
+"""Where ``configs`` and measured figures lie: in an installed package, in a clone."""
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
@@ -58,7 +71,7 @@ class LongTailCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
-                "callbacks": [Evaluation(), TestPriors(), TrainingLog(), Predictions(), Report()],
+                "callbacks": [Evaluation(), Diversity(), TestPriors(), TrainingLog(), Predictions(), Report()],
             },
             args=list(sys.argv[1:] if args is None else args),
         )
@@ -130,7 +143,7 @@ class LongTailCLI(LightningCLI):
 def _shipped(arg: str) -> str:
     """A configuration that is not in the working directory is taken from the package: ``configs/mcsm.yaml``."""
     if arg.startswith("configs/") and not Path(arg).exists():
-        for root in (PACKAGE, PACKAGE.parent):  # in an installed package, in a clone
+        for root in ROOTS:
             if (root / arg).is_file():
                 return str(root / arg)
     return arg
@@ -170,8 +183,14 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake is printed in at most three lines and exits with 2."""
     warnings.filterwarnings("ignore", message=f".*({NOISE})")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
+    words = list(sys.argv[1:] if args is None else args)
     try:
-        LongTailCLI(args)
+        if words[:1] == ["methods"]:
+            list_methods(words[1:], ROOTS)
+        elif words[:1] == ["seeds"]:
+            compare_seeds(words[1:])
+        else:
+            LongTailCLI(words)
     except LtError as error:
         print(f"lt: error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -10,6 +10,8 @@ COMMANDS = {
     "validate": "measure a checkpoint on the validation images",
     "test": "measure a checkpoint on the test images",
     "predict": "run a checkpoint on the test images",
+    "seeds": "bias, variance and diversity of one method over several seeds",
+    "methods": "list what can be trained: idea, paper, configuration, figures",
 }
 KNOBS = {
     "--config FILE": "a configuration; several merge, the later one wins, and flags win over all",

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
 MAY_USE_LIGHTNING = (
     "cli.py",
     "parser.py",
+    "seeds.py",
     "loggers.py",
     "checkpoints.py",
     "modules/",

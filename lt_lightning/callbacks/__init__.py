@@ -1,6 +1,7 @@
 """Callbacks: what measures and what teaches."""
 
 from lt_lightning.callbacks.distillation import DistillationTargets
+from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
@@ -11,6 +12,7 @@ from lt_lightning.callbacks.training import TrainingLog
 
 __all__ = [
     "DistillationTargets",
+    "Diversity",
     "Evaluation",
     "KeepConfig",
     "LastCheckpoint",

@@ -38,10 +38,15 @@ class TestPriors(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: int
     ) -> None:
         """Add one batch."""
+        if not self.names:  # a class has no test images
+            return
         balanced = pl_module.balance(outputs)  # type: ignore[operator]
         self.metric.update(pl_module.combine(outputs), balanced, batch["target"], batch["index"])  # type: ignore[operator]
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the parts."""
-        for name, plain, known in zip(self.names, *self.metric.compute(), strict=True):
+        if not self.names:
+            return
+        figures = map(torch.atleast_1d, self.metric.compute())  # torchmetrics squeezes a single part
+        for name, plain, known in zip(self.names, *figures, strict=True):
             pl_module.log_dict({f"test/{name}/acc": plain, f"test/{name}/acc_known": known})

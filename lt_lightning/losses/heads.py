@@ -55,6 +55,6 @@ def directions(x: Tensor) -> Tensor:
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products in float32 or wider even under autocast: ``(..., N, P)`` and ``(..., M, P)`` to ``(..., N, M)``."""
+    """Inner products, float32 or wider even under autocast: ``(..., N, P)`` and ``(..., M, P)`` to ``(..., N, M)``."""
     with torch.autocast(a.device.type, enabled=False):
         return _wide(a) @ _wide(b).mT

@@ -1,6 +1,16 @@
 """Measurements as torchmetrics: sums that any number of processes can share."""
 
+from lt_lightning.metrics.bias_variance import bias_variance, means_by_split
+from lt_lightning.metrics.diversity import EnsembleTheory, decompose
 from lt_lightning.metrics.shifted_accuracy import ShiftedAccuracy
 from lt_lightning.metrics.split_accuracy import SplitAccuracy, shot_groups
 
-__all__ = ["ShiftedAccuracy", "SplitAccuracy", "shot_groups"]
+__all__ = [
+    "EnsembleTheory",
+    "ShiftedAccuracy",
+    "SplitAccuracy",
+    "bias_variance",
+    "decompose",
+    "means_by_split",
+    "shot_groups",
+]

@@ -1,50 +1,64 @@
 """Every shipped configuration trains one step and is tested from its checkpoint alone."""
 
 import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from commands import QUIET, ROOT, fit
+from commands import QUIET, ROOT, fit, refusal
 
 from lt_lightning.cli import main
+from lt_lightning.methods import methods
 
-METHODS = sorted(path.stem for path in (ROOT / "configs").glob("*.yaml") if "model:" in path.read_text())
+METHODS = {method.config: method for method in methods(ROOT / "configs")}
 STEP = ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.check_val_every_n_epoch", "1"]
+STAGE = re.compile(r"^ +(teacher|first_stage): (\w+)\.yaml", re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
-    """A teacher of the digits."""
-    return fit(tmp_path_factory.mktemp("teacher"), *STEP, config="teacher") / "last.ckpt"
+def earlier_stage(config: str, flags: Sequence[str]) -> tuple[str, str] | None:
+    """The argument by which a configuration names an earlier stage, and that stage's configuration."""
+    if found := STAGE.search((ROOT / "configs" / f"{config}.yaml").read_text()):
+        flag = f"--model.{found[1]}"
+        return flag, flags[flags.index(flag) + 1].removesuffix(".yaml") if flag in flags else found[2]
+    return None
 
 
-def one_step(run: Path, *flags: str, config: str, teacher: Path) -> dict:
-    """Fit one step, test from the checkpoint, and return the summary."""
-    text = (ROOT / "configs" / f"{config}.yaml").read_text()
-    needs = ["--model.teacher", str(teacher)] if "teacher:" in text else []
+def one_step(run: Path, *flags: str, config: str, train: Callable[[str], Path]) -> dict[str, Any]:
+    """Fit one step, after the stage that it begins with, test from the checkpoint, and return the summary."""
+    needs = [found[0], str(train(found[1]))] if (found := earlier_stage(config, flags)) else []
     fit(run, *flags, *STEP, *needs, config=config)
     main(["test", "--ckpt_path", str(run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
     return json.loads((run / "summary.json").read_text())
 
 
-def test_all_methods_are_found():
-    assert {"ce", "teacher", "mcsm"} <= set(METHODS)
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """Trains an earlier stage on the digits, once."""
+    return cache(lambda config: fit(tmp_path_factory.mktemp(config), *STEP, config=config) / "last.ckpt")
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_method(method, tmp_path, teacher):
-    summary = one_step(tmp_path, config=method, teacher=teacher)
+def test_method(method, tmp_path, stage):
+    summary = one_step(tmp_path, config=method, train=stage)
     assert summary["data"] == "DigitsLT"
     assert 0 <= summary["test"]["last"]["acc"] <= 1
 
 
-@pytest.mark.parametrize("overlay", sorted(path.stem for path in (ROOT / "configs" / "on").glob("*.yaml")))
 @pytest.mark.parametrize("method", METHODS)
-def test_method_on_a_benchmark(method, overlay, tmp_path, fake_cifar):
-    data = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2"]
-    on = ["--config", str(ROOT / "configs" / "on" / f"{overlay}.yaml"), *data]
-    teacher = fit(tmp_path / "teacher", *on, *STEP, "--model.backbone", "resnet8", config="teacher") / "last.ckpt"
-    summary = one_step(tmp_path / "run", *on, config=method, teacher=teacher)
+def test_method_on_its_benchmark(method, tmp_path, fake_cifar):
+    """With the recipe that its first lines name, in a batch of four."""
+    overlay, *extra = shlex.split(METHODS[method].recipe)
+    images = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2", "--data.batch_size", "4"]
+    on = ["--config", str(ROOT / overlay), *images]
+
+    def train(config: str) -> Path:
+        return fit(tmp_path / config, *on, *STEP, "--trainer.limit_val_batches", "0", config=config) / "last.ckpt"
+
+    summary = one_step(tmp_path / "run", *on, *extra, config=method, train=train)
     assert summary["macs"] > 68_000_000  # a ResNet-32 or more
     assert summary["val"]["selected_on"] == "test"
 
@@ -54,13 +68,42 @@ def test_data(data, tmp_path, fake_cifar):
     flags = ["--data", str(ROOT / "configs" / "data" / data)]
     if "cifar" in data:
         flags += ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2"]
-    summary = one_step(tmp_path, *flags, config="ce", teacher=tmp_path)
+    summary = one_step(tmp_path, *flags, config="ce", train=Path)
     assert summary["data"].lower().removesuffix("lt") == data.removesuffix("_lt.yaml")
 
 
 def test_schedules_follow_the_number_of_epochs(tmp_path):
     run = fit(tmp_path, *STEP)
     assert "epochs: 1" in (run / "config.yaml").read_text()
+
+
+def test_the_short_overlay_lies_over_a_benchmark(tmp_path, fake_cifar):
+    overlays = [arg for name in ("cifar100_lt_experts", "short") for arg in ("--config", f"configs/on/{name}.yaml")]
+    data = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2", "--data.batch_size", "4"]
+    text = (fit(tmp_path, *overlays, *data, *STEP, config="sade") / "config.yaml").read_text()
+    assert "augment: null" in text
+    assert "resnet32_reduced" in text
+    assert "bf16-mixed" in text
+
+
+def test_lt_methods_lists_them_all(capsys):
+    main(["methods"])
+    printed = capsys.readouterr().out
+    for method in METHODS.values():
+        assert f"{method.name}: {method.idea}" in printed
+        assert f"configs/{method.config}.yaml" in printed
+        assert method.paper in printed
+        assert method.published in printed
+
+
+def test_lt_methods_takes_no_arguments(capsys):
+    assert "takes no arguments" in refusal(["methods", "all"], capsys)[0]
+
+
+def test_a_configuration_without_its_first_lines_is_an_error(tmp_path):
+    (tmp_path / "bad.yaml").write_text("# BAD: an idea\n# paper: none\nmodel: {}\n")
+    with pytest.raises(ValueError, match=r"bad\.yaml must begin with '# NAME: idea'"):
+        methods(tmp_path)
 
 
 def test_shipped_configurations_are_found_from_anywhere(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,115 @@
+"""All shipped methods on DigitsLT over several seeds: accuracy by group, as one table.
+
+Run from the project's root: ``make methods``, or ``python benchmarks/methods.py --seeds 5``. Every run is the command
+``lt`` on a shipped configuration, nothing else; figures are those of its ``summary.json`` at the last epoch. Methods
+that begin with a teacher or a first stage take the run of that configuration and seed. ``--show FILE`` prints the table
+of figures measured earlier.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lt_lightning.cli import main
+from lt_lightning.methods import Method, methods, spread
+
+ROOT = Path(__file__).parents[1]
+QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+STAGES = ("teacher", "first_stage")
+"""Arguments of models that name the configuration of an earlier stage."""
+
+Figures = dict[str, dict[str, Any]]  # by seed
+
+
+def earlier_stage(config: Path) -> tuple[str, str] | None:
+    """The argument that names an earlier stage, and its configuration."""
+    lines = (line.split("#")[0].strip().partition(": ") for line in config.read_text().splitlines())
+    return next(((key, value.removesuffix(".yaml")) for key, _, value in lines if key in STAGES), None)
+
+
+def run(name: str, seed: int, work: Path) -> dict[str, Any]:
+    """Train and test one method with one seed, its earlier stage first; finished runs are used again."""
+    folder, config = work / f"{name}-{seed}", ROOT / "configs" / f"{name}.yaml"
+    if not (folder / "summary.json").is_file() or "test" not in json.loads((folder / "summary.json").read_text()):
+        flags = ["--seed_everything", str(seed), "--trainer.default_root_dir", str(folder), *QUIET]
+        if stage := earlier_stage(config):
+            run(stage[1], seed, work)
+            flags += [f"--model.{stage[0]}", str(work / f"{stage[1]}-{seed}" / "last.ckpt")]
+        start = time.process_time()
+        main(["fit", "--config", str(config), *flags])
+        (folder / "seconds.txt").write_text(f"{time.process_time() - start:.1f}\n")
+        main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
+    summary = json.loads((folder / "summary.json").read_text())
+    figures = {
+        split: {k: v for k, v in summary[split]["last"].items() if k != "checkpoint"} for split in ("val", "test")
+    }
+    return {**figures, "params": summary["params"], "seconds": float((folder / "seconds.txt").read_text())}
+
+
+def study(names: list[str], seeds: range, work: Path, out: Path) -> dict[str, Figures]:
+    """Run every method on every seed; figures are written after each run."""
+    results: dict[str, Figures] = json.loads(out.read_text()) if out.is_file() else {}
+    for seed in seeds:
+        for name in names:
+            results.setdefault(name, {})[str(seed)] = run(name, seed, work)
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
+    return results
+
+
+def table(results: dict[str, Figures], known: list[Method]) -> str:
+    """Markdown: one row a method, from the best on validation down."""
+    titles = (
+        "method",
+        "`configs/`",
+        "val all",
+        "test all",
+        "many (2)",
+        "medium (3)",
+        "few (5)",
+        "NLL",
+        "ECE",
+        "M params",
+    )
+    rows = []
+    for m in known:
+        if runs := list(results.get(m.config, {}).values()):
+            cells = [spread([r["val"]["acc"] for r in runs])]
+            cells += [spread([r["test"][key] for r in runs]) for key in ("acc", "acc_many", "acc_medium", "acc_few")]
+            cells += [
+                f"{sum(r['test']['nll'] for r in runs) / len(runs):.3f}",
+                spread([r["test"]["ece"] for r in runs]),
+            ]
+            rows.append(
+                (
+                    sum(r["val"]["acc"] for r in runs),
+                    m.name,
+                    f"{m.config}.yaml",
+                    *cells,
+                    f"{runs[0]['params'] / 1e6:.2f}",
+                )
+            )
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(row[1:])} |" for row in sorted(rows, reverse=True)])
+
+
+if __name__ == "__main__":
+    known = methods(ROOT / "configs")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first_seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", default=[m.config for m in known], help="names of configurations")
+    parser.add_argument("--work", type=Path, default=Path("runs/methods"), help="folder of the runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "methods.json")
+    parser.add_argument("--show", type=Path, help="print the table of figures measured earlier, and stop")
+    args = parser.parse_args()
+    os.environ.setdefault("WANDB_MODE", "disabled")
+    if args.show:
+        print(table(json.loads(args.show.read_text()), known))
+        sys.exit()
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    print(table(study(args.only, seeds, args.work, args.out), known))

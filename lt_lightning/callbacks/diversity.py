@@ -1,0 +1,92 @@
+"""What the members of an ensemble owe each other, logged beside what they get right."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.errors import LtError
+from lt_lightning.metrics.diversity import EnsembleTheory
+
+TOLERANCE = 1e-5
+"""What an identity may leave, of its left side or of 1, whichever is larger; float64 leaves far less."""
+
+
+class Diversity(Callback):
+    """Logs the theory of ensembles: ``val/theory/div_kl`` of all images, ``val/theory/div_kl_few`` of few-shot classes.
+
+    The names are those of :class:`~lt_lightning.metrics.diversity.EnsembleTheory`. The logits are those that the
+    model's combination averages. A model of one expert logs nothing.
+
+    Raises:
+        LtError: An identity does not hold, as where logits are not finite.
+    """
+
+    def __init__(self) -> None:
+        self.theory: EnsembleTheory | None = None
+
+    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        theory = EnsembleTheory(torch.tensor(data.class_counts), data.many, data.few)
+        device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # mps has no float64
+        self.theory = theory.to(device) if len(pl_module.losses) > 1 else None  # type: ignore[arg-type]
+
+    def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+        if self.theory is not None:
+            members = pl_module.combination.members(expert_logits, pl_module.offset)  # type: ignore[union-attr, operator]
+            self.theory.update(members.to(self.theory.device), batch["target"].to(self.theory.device))
+
+    def _finish(self, pl_module: LightningModule, split: str) -> None:
+        if self.theory is not None:
+            figures = {f"{split}/theory/{name}": float(value) for name, value in self.theory.compute().items()}
+            check_identities(figures)
+            pl_module.log_dict(figures)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        self._start(trainer, pl_module)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
+        self._start(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
+    ) -> None:
+        """Add one batch."""
+        self._update(pl_module, outputs, batch)
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
+    ) -> None:
+        """Add one batch."""
+        self._update(pl_module, outputs, batch)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``val/theory/*``."""
+        self._finish(pl_module, "val")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log ``test/theory/*``."""
+        self._finish(pl_module, "test")
+
+
+def check_identities(figures: dict[str, float]) -> None:
+    """See that what members lose is what their ensemble loses and their diversity, on every split.
+
+    Args:
+        figures: Figures by name; ``nll_gap_check_few`` is held against ``nll_avg_few``.
+
+    Raises:
+        LtError: It is not.
+    """
+    for name, gap in figures.items():
+        loss, check, split = name.partition("_gap_check")
+        if check and not abs(gap) <= TOLERANCE * max(1.0, figures[f"{loss}_avg{split}"]):  # nan is not small either
+            raise LtError(
+                f"the members' loss is not the ensemble's and their diversity: {gap:.1e} is left",
+                name,
+                "see that the members' logits are finite: a smaller learning rate, or another precision",
+            )
