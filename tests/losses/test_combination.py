@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from lt_lightning.losses import BalancedSoftmax, CrossEntropy, InverseSoftmax, MeanLogits, PriorCorrected
+from lt_lightning.losses import (
+    BalancedSoftmax,
+    CrossEntropy,
+    InverseSoftmax,
+    MeanLogits,
+    MeanProbabilities,
+    PriorCorrected,
+)
 
 COUNTS = torch.tensor([100.0, 10.0, 31.0, 2.0, 5.0])
 LOG_LINEAR = 1000 * 0.5 ** torch.arange(8.0)
@@ -36,7 +43,7 @@ def test_mean_logits_is_the_geometric_mean_of_probabilities() -> None:
     )
 
 
-@pytest.mark.parametrize("combination", [MeanLogits, PriorCorrected])
+@pytest.mark.parametrize("combination", [MeanLogits, MeanProbabilities, PriorCorrected])
 def test_half_precision_is_averaged_in_float32(combination: type[MeanLogits]) -> None:
     logits, offset = torch.randn(3, 4, 5).bfloat16(), skills(COUNTS, 2.0)
     combined = combination(COUNTS)(logits, offset)
@@ -78,3 +85,18 @@ def test_the_training_prior_as_test_prior_leaves_the_aligned_mean() -> None:
 def test_a_bad_test_prior_is_an_error(test_prior: list[float]) -> None:
     with pytest.raises(ValueError, match="test_prior must be 5 positive numbers"):
         PriorCorrected(COUNTS, test_prior)
+
+
+def test_mean_probabilities_is_the_mean() -> None:
+    logits = torch.randn(3, 4, 5)
+    mean = sum(member.softmax(-1) for member in logits) / 3
+    torch.testing.assert_close(MeanProbabilities(COUNTS)(logits, torch.zeros(3, 5)).exp(), mean)
+    assert MeanProbabilities(COUNTS)(1e4 * logits, torch.zeros(3, 5)).isfinite().all()
+
+
+@pytest.mark.parametrize("combination", [MeanLogits, PriorCorrected])
+def test_what_is_combined_is_the_mean_of_the_members(combination: type[MeanLogits]) -> None:
+    logits, offset = torch.randn(3, 4, 5), skills(COUNTS, 2.0)
+    members = combination(COUNTS).members(logits, offset)
+    assert members.shape == logits.shape
+    torch.testing.assert_close(members.mean(0), combination(COUNTS)(logits, offset))

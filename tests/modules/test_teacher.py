@@ -1,0 +1,40 @@
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lt_lightning.losses import BalancedSoftmax, CrossEntropy, EnsembleTerm
+from lt_lightning.modules import Teacher
+
+COUNTS = [20, 9, 3]
+
+
+class Spread(EnsembleTerm):
+    """How far experts are apart."""
+
+    def __init__(self, class_counts: Tensor, weight: float = 2.0) -> None:
+        super().__init__(class_counts)
+        self.weight = weight * class_counts[0]
+
+    def forward(self, expert_logits: Tensor, offset: Tensor, target: Tensor) -> Tensor:
+        assert offset.shape == (len(expert_logits), 3)
+        assert target.shape == (4,)
+        return self.weight * expert_logits.var(0).mean()
+
+
+def step(**kwargs: Any) -> Tensor:
+    torch.manual_seed(0)
+    module = Teacher(COUNTS, [CrossEntropy, BalancedSoftmax], backbone="resnet8", **kwargs)
+    image, target = torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])
+    loss: Tensor = module.training_step({"image": image, "target": target}, 0)["loss"]  # type: ignore[typeddict-item]
+    return loss
+
+
+def test_the_loss_is_the_experts_own_and_the_terms() -> None:
+    skill, both = step(), step(terms=[Spread])
+    assert both > skill
+    torch.testing.assert_close(step(terms=[Spread, Spread]) - both, both - skill)
+
+
+def test_a_third_of_the_sum_is_the_mean_of_three() -> None:
+    torch.testing.assert_close(step(skill_weight=0.5), step() / 2)
