@@ -14,7 +14,7 @@ from lt_lightning.losses.distillation import (
 )
 from lt_lightning.losses.ensemble import EnsembleTerm, TermFactory
 from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
-from lt_lightning.losses.supsiam import SupSiam
+from lt_lightning.losses.supsiam import SharedSupSiam, SupSiam
 
 __all__ = [
     "Aligned",
@@ -38,6 +38,7 @@ __all__ = [
     "MemberDistillation",
     "PriorCorrected",
     "Raw",
+    "SharedSupSiam",
     "Space",
     "SupCon",
     "SupSiam",

@@ -87,16 +87,28 @@ class SupSiam(ContrastiveTerm):
         sup = self.attraction(prediction[:, 0], target[:, 0], label, views.seed)
         return 1 + self.sup_weight * sup + self.self_weight * self_attraction(prediction, target)
 
+    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int) -> Tensor:
+        """Which of the others, of classes ``(M,)``, each expert draws for each image, ``(E, B, M)``."""
+        return draw_positives(label, others_label, num_experts, self.positives, seed)
+
     def attraction(self, prediction: Tensor, target: Tensor, label: Tensor, seed: int) -> Tensor:
         """``sup`` of directions ``(E, B, P)`` of images of classes ``(B,)``."""
         remembered, remembered_label = self.memory.recall()
         others_label = torch.cat([label, remembered_label])
-        drawn = draw_positives(label, others_label, len(prediction), self.positives, seed)
+        drawn = self.draw(label, others_label, len(prediction), seed)
         cosine = similarity(prediction, torch.cat([target, remembered], 1))
         inside = cosine[..., : len(label)]
         symmetric = torch.cat([(inside + inside.mT) / 2, cosine[..., len(label) :]], -1)
         self.memory.remember(target, label)
         return -(symmetric * drawn).sum() / len(label)
+
+
+class SharedSupSiam(SupSiam):
+    """:class:`SupSiam` whose experts all draw the same positives; for ablations. Arguments are the same."""
+
+    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int) -> Tensor:
+        """Which of the others, of classes ``(M,)``, are drawn for each image, ``(E, B, M)``."""
+        return super().draw(label, others_label, 1, seed).expand(num_experts, -1, -1)
 
 
 def self_attraction(prediction: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lt_lightning.losses import BalancedContrast, ExpertViews, SupCon, SupSiam
+from lt_lightning.losses import BalancedContrast, ExpertViews, SharedSupSiam, SupCon, SupSiam
 from lt_lightning.losses.heads import directions, each
 from lt_lightning.losses.memory import EMPTY, ClassMemory
 from lt_lightning.losses.supsiam import draw_positives
@@ -138,6 +138,12 @@ def test_each_expert_draws_up_to_k_others_of_the_class_evenly() -> None:
     share = draws[..., 0, 1:4].float().mean((0, 1))
     torch.testing.assert_close(share, torch.full((3,), 2 / 3), atol=0.05, rtol=0)
     assert torch.equal(draw_positives(label, label, 3, 2, 7), draws[7])
+
+
+def test_experts_may_share_their_draws() -> None:
+    label = torch.tensor([0, 0, 0, 0, 1, 1])
+    drawn = SharedSupSiam(COUNTS, E, D, hidden=8, dim=8).draw(label, label, 3, seed=4)
+    assert torch.equal(drawn, draw_positives(label, label, 1, 1, 4).expand(3, -1, -1))
 
 
 @every_term
