@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +38,13 @@ def run(name: str, seed: int, work: Path) -> dict[str, Any]:
         if stage := earlier_stage(config):
             run(stage[1], seed, work)
             flags += [f"--model.{stage[0]}", str(work / f"{stage[1]}-{seed}" / "last.ckpt")]
-        start = time.process_time()
         main(["fit", "--config", str(config), *flags])
-        (folder / "seconds.txt").write_text(f"{time.process_time() - start:.1f}\n")
         main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
     summary = json.loads((folder / "summary.json").read_text())
     figures = {
         split: {k: v for k, v in summary[split]["last"].items() if k != "checkpoint"} for split in ("val", "test")
     }
-    return {**figures, "params": summary["params"], "seconds": float((folder / "seconds.txt").read_text())}
+    return {**figures, "params": summary["params"]}
 
 
 def study(names: list[str], seeds: range, work: Path, out: Path) -> dict[str, Figures]:
