@@ -9,6 +9,8 @@ of figures measured earlier.
 import argparse
 import json
 import os
+import re
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ ROOT = Path(__file__).parents[1]
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 STAGES = ("teacher", "first_stage")
 """Arguments of models that name the configuration of an earlier stage."""
+
+KEPT = re.compile(r"(expert\d+/)?acc|nll|ece|theory/(nll_avg|nll_ens|div_kl)$|(forward50|backward50|uniform)/")
+"""How the names of figures begin that are kept."""
 
 Figures = dict[str, dict[str, Any]]  # by seed
 
@@ -41,10 +46,8 @@ def run(name: str, seed: int, work: Path) -> dict[str, Any]:
         main(["fit", "--config", str(config), *flags])
         main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
     summary = json.loads((folder / "summary.json").read_text())
-    figures = {
-        split: {k: v for k, v in summary[split]["last"].items() if k != "checkpoint"} for split in ("val", "test")
-    }
-    return {**figures, "params": summary["params"]}
+    kept = {split: {k: v for k, v in summary[split]["last"].items() if KEPT.match(k)} for split in ("val", "test")}
+    return {**kept, "params": summary["params"]}
 
 
 def study(names: list[str], seeds: range, work: Path, out: Path) -> dict[str, Figures]:
@@ -60,38 +63,25 @@ def study(names: list[str], seeds: range, work: Path, out: Path) -> dict[str, Fi
 
 def table(results: dict[str, Figures], known: list[Method]) -> str:
     """Markdown: one row a method, from the best on validation down."""
-    titles = (
-        "method",
-        "`configs/`",
-        "val all",
-        "test all",
-        "many (2)",
-        "medium (3)",
-        "few (5)",
-        "NLL",
-        "ECE",
-        "M params",
-    )
+    titles = ["method", "`configs/`", "val all", "test all", "many (2)", "medium (3)", "few (5)"]
+    titles += ["NLL", "diversity", "M params"]
     rows = []
     for m in known:
         if runs := list(results.get(m.config, {}).values()):
-            cells = [spread([r["val"]["acc"] for r in runs])]
-            cells += [spread([r["test"][key] for r in runs]) for key in ("acc", "acc_many", "acc_medium", "acc_few")]
-            cells += [
-                f"{sum(r['test']['nll'] for r in runs) / len(runs):.3f}",
-                spread([r["test"]["ece"] for r in runs]),
+            accuracy = [spread([run["val"]["acc"] for run in runs])]
+            accuracy += [
+                spread([run["test"][f"acc{group}"] for run in runs]) for group in ("", "_many", "_medium", "_few")
             ]
-            rows.append(
-                (
-                    sum(r["val"]["acc"] for r in runs),
-                    m.name,
-                    f"{m.config}.yaml",
-                    *cells,
-                    f"{runs[0]['params'] / 1e6:.2f}",
-                )
-            )
+            nll, diversity = (_mean(runs, name, 3) for name in ("nll", "theory/div_kl"))
+            row = [m.name, f"{m.config}.yaml", *accuracy, nll, diversity, f"{runs[0]['params'] / 1e6:.2f}"]
+            rows.append((statistics.mean(run["val"]["acc"] for run in runs), row))
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    return "\n".join(lines + [f"| {' | '.join(row[1:])} |" for row in sorted(rows, reverse=True)])
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for _, row in sorted(rows, reverse=True)])
+
+
+def _mean(runs: list[dict[str, Any]], name: str, digits: int) -> str:
+    values = [run["test"][name] for run in runs if name in run["test"]]
+    return f"{statistics.mean(values):.{digits}f}" if values else "-"
 
 
 if __name__ == "__main__":
