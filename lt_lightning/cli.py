@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
 from torch.optim import Optimizer
 
-from lt_lightning import schedulers  # noqa: F401 - names for the configuration
+from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the configuration
 from lt_lightning.callbacks import (
     Diversity,
     Evaluation,

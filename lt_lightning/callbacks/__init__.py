@@ -7,16 +7,20 @@ from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.report import Report
+from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
 from lt_lightning.callbacks.shifts import TestPriors
 from lt_lightning.callbacks.training import TrainingLog
 
 __all__ = [
+    "DeferredReweighting",
     "DistillationTargets",
     "Diversity",
     "Evaluation",
     "KeepConfig",
     "LastCheckpoint",
+    "ParabolicTransition",
     "Predictions",
+    "Ramp",
     "Report",
     "TestPriors",
     "TrainingLog",

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from lt_lightning.losses.distillation import kl_divergence
+
 
 class EnsembleTerm(nn.Module):
     """A loss of several experts together, beside each one's own.
@@ -14,6 +16,9 @@ class EnsembleTerm(nn.Module):
 
     def __init__(self, class_counts: Tensor) -> None:
         super().__init__()
+
+    def reweight(self, beta: float) -> None:
+        """From here on losses weigh classes by their effective numbers of images; most terms stay as they are."""
 
     def forward(self, expert_logits: Tensor, offset: Tensor, target: Tensor) -> Tensor:
         """Loss in nats, a mean over images.
@@ -28,3 +33,16 @@ class EnsembleTerm(nn.Module):
 
 TermFactory = Callable[[Tensor], EnsembleTerm]
 """Builds a term from class counts ``(C,)``; in YAML, the name of a term with its own arguments."""
+
+
+def mutual_divergence(expert_logits: Tensor) -> Tensor:
+    """Sum over ordered pairs of experts of KL(softmax(z_i) || softmax(z_j)) in nats, mean over images.
+
+    Gradients flow to both sides; a single expert gives 0.
+
+    Args:
+        expert_logits: z, ``(E, B, C)``.
+    """
+    num_experts = len(expert_logits)
+    pairs = (num_experts, *expert_logits.shape)
+    return num_experts**2 * kl_divergence(expert_logits.unsqueeze(1).expand(pairs), expert_logits.expand(pairs))
