@@ -14,7 +14,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
     "losses": (),
     "models": (),
     "metrics": (),
-    "callbacks": ("data", "metrics", "models.cost", "checkpoints"),
+    "callbacks": ("data", "metrics", "models.cost", "losses.reweighting", "checkpoints"),
     "modules": ("losses", "models", "data.base", "callbacks"),
     "checkpoints.py": (),
     "errors.py": (),

@@ -54,7 +54,7 @@ class DeferredReweighting(Schedule):
         late = trainer.current_epoch >= round(self.start * _epochs(trainer))
         weight = effective_number_weights(torch.tensor(pl_module.class_counts), self.beta)
         for loss in pl_module.losses:  # type: ignore[union-attr]
-            loss.class_weight = weight.to(loss.offset) if late else None  # type: ignore[union-attr, arg-type]
+            loss.class_weight = weight.to(loss.offset) if late else None
         for term in getattr(pl_module, "terms", ()):
             term.reweighted = late
 

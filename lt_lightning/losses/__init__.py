@@ -1,7 +1,6 @@
 """Losses, distillation and combination of logits: plain torch, equal to the papers' formulas."""
 
 from lt_lightning.losses.base import LongTailLoss, LossFactory
-from lt_lightning.losses.collaboration import HardNegatives, MutualDistillation, NestedCollaboration
 from lt_lightning.losses.combination import CombinationFactory, MeanLogits, MeanProbabilities, PriorCorrected
 from lt_lightning.losses.contrastive import BalancedContrast, ContrastFactory, ContrastiveTerm, ExpertViews, SupCon
 from lt_lightning.losses.distillation import (
@@ -15,8 +14,10 @@ from lt_lightning.losses.distillation import (
 )
 from lt_lightning.losses.ensemble import EnsembleTerm, TermFactory
 from lt_lightning.losses.margin import LDAM
+from lt_lightning.losses.ncl import NestedCollaboration
 from lt_lightning.losses.reweighting import ClassBalanced, Focal, LabelAwareSmoothing
-from lt_lightning.losses.ride import RideDiversity
+from lt_lightning.losses.ride import DistributionAwareDiversity
+from lt_lightning.losses.shike import HardNegatives, MutualDistillation
 from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
 from lt_lightning.losses.supsiam import SharedSupSiam, SupSiam
 
@@ -31,6 +32,7 @@ __all__ = [
     "ContrastiveTerm",
     "CrossEntropy",
     "Distillation",
+    "DistributionAwareDiversity",
     "EnsembleDistillation",
     "EnsembleTerm",
     "ExpertViews",
@@ -49,7 +51,6 @@ __all__ = [
     "NestedCollaboration",
     "PriorCorrected",
     "Raw",
-    "RideDiversity",
     "SharedSupSiam",
     "Space",
     "SupCon",

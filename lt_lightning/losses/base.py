@@ -5,8 +5,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lt_lightning.losses.priors import effective_number_weights
-
 
 class LongTailLoss(nn.Module):
     """A classification loss that knows the training counts.
@@ -20,19 +18,13 @@ class LongTailLoss(nn.Module):
         class_weight: ``(C,)``, weight of each class's images; None weighs all alike. Not stored in checkpoints.
     """
 
-    class_counts: Tensor
     offset: Tensor
     class_weight: Tensor | None
 
     def __init__(self, class_counts: Tensor) -> None:
         super().__init__()
-        self.register_buffer("class_counts", class_counts, persistent=False)
         self.register_buffer("offset", torch.zeros(len(class_counts)), persistent=False)
         self.register_buffer("class_weight", None, persistent=False)
-
-    def reweight(self, beta: float) -> None:
-        """From here on weigh classes by their effective numbers of images."""
-        self.class_weight = effective_number_weights(self.class_counts, beta)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss in nats of logits ``(B, C)`` against classes ``(B,)`` or class probabilities ``(B, C)``."""

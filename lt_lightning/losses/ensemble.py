@@ -17,9 +17,6 @@ class EnsembleTerm(nn.Module):
     def __init__(self, class_counts: Tensor) -> None:
         super().__init__()
 
-    def reweight(self, beta: float) -> None:
-        """From here on losses weigh classes by their effective numbers of images; most terms stay as they are."""
-
     def forward(self, expert_logits: Tensor, offset: Tensor, target: Tensor) -> Tensor:
         """Loss in nats, a mean over images.
 

@@ -27,7 +27,7 @@ def others(logits: Tensor) -> Tensor:
 
 
 class LDAM(ExpectedLoss):
-    """Cross-entropy after the cosine of an image's class has lost a margin that grows as ``n^(-1/4)`` [Cao et al., 2019].
+    """Cross-entropy after an image's class has lost a margin of cosine that grows as ``n^(-1/4)`` [Cao et al., 2019].
 
     For the cosine classifier, whose logits are ``scale * cosine``: the logit loses ``scale * margin``. LDAM-DRW is this
     loss with the callback ``DeferredReweighting``. The raw logits keep the training prior, so its ``offset`` is zero: a

@@ -18,9 +18,8 @@ class DistributionAwareDiversity(EnsembleTerm):
     ``weight * T^2 * sum_e KL(softmax(mean / T) || softmax(z_e / T))``; no gradient reaches the experts through the
     mean. T depends on the class whose logit it divides, in proportion to ``1 - r + r C pi``, and is ``temperature`` for
     the most frequent; its mean over classes is squared. As in the official code, whose experts have the loss LDAM,
-    ``DeferredReweighting`` defers that to the epoch from which classes have weights: until then T is ``temperature`` for
-    all. Without that callback T depends on the class from the start, as the paper has it. Only logits count; targets
-    and offsets do not.
+    ``DeferredReweighting`` defers that to the epoch from which classes have weights: until then T is ``temperature``
+    for all. Without that callback T depends on the class from the start. Only logits count, not targets and offsets.
 
     Args:
         class_counts: Training images of each class, ``(C,)``.
