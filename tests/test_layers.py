@@ -18,6 +18,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
     "modules": ("losses", "models", "data.base", "callbacks"),
     "checkpoints.py": (),
     "errors.py": (),
+    "optimizers.py": (),
     "schedulers.py": (),
 }
 MAY_USE_LIGHTNING = (

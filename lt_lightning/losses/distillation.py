@@ -6,7 +6,7 @@ diversity: mean_m KL(p||q_m) = KL(p||q-) + mean_m KL(q-||q_m). All levels sum ov
 
 - [Hinton et al., 2015] Distilling the Knowledge in a Neural Network. https://arxiv.org/abs/1503.02531
 - [Wood et al., 2023] A Unified Theory of Diversity in Ensemble Learning. https://arxiv.org/abs/2301.03962
-- Distillation in a prior-adjusted space: NCL, https://arxiv.org/abs/2203.15654; MDCS, https://arxiv.org/abs/2308.09922
+- Distillation in a prior-adjusted space: NCL, https://arxiv.org/abs/2203.15359; MDCS, https://arxiv.org/abs/2308.09922
 """
 
 import math

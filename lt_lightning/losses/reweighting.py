@@ -78,8 +78,7 @@ class Focal(ExpectedLoss):
     def each_class(self, logits: Tensor) -> Tensor:
         """``-(1 - p)^gamma log p``, ``(B, C)``, of float32 logits ``(B, C)``."""
         log_p = logits.log_softmax(-1)
-        # at p = 1 a power below 1 has no gradient; -expm1 keeps the digits that 1 - p would lose
-        remainder = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).tiny)
+        remainder = (1 - log_p.exp()).clamp(min=torch.finfo(log_p.dtype).tiny)  # 0 to a power below 1 has no gradient
         return -(remainder**self.gamma) * log_p
 
 

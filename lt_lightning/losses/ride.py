@@ -15,11 +15,12 @@ from lt_lightning.losses.ensemble import EnsembleTerm
 class DistributionAwareDiversity(EnsembleTerm):
     """Divergence of each expert from the mean of all, summed over experts [Wang et al., 2021].
 
-    ``weight * T^2 * sum_e KL(softmax(mean / T) || softmax(z_e / T))``; no gradient reaches the experts through the
-    mean. T depends on the class whose logit it divides, in proportion to ``1 - r + r C pi``, and is ``temperature`` for
-    the most frequent; its mean over classes is squared. As in the official code, whose experts have the loss LDAM,
-    ``DeferredReweighting`` defers that to the epoch from which classes have weights: until then T is ``temperature``
-    for all. Without that callback T depends on the class from the start. Only logits count, not targets and offsets.
+    ``weight * T^2 * sum_e KL(softmax(mean / T) || softmax(z_e / T))``. The mean of logits is where that sum is least,
+    so no gradient reaches the experts through it. T depends on the class whose logit it divides, in proportion to
+    ``1 - r + r C pi``, and is ``temperature`` for the most frequent; its mean over classes is squared. As in the
+    official code, whose experts have the loss LDAM, ``DeferredReweighting`` defers that to the epoch from which classes
+    have weights: until then T is ``temperature`` for all. Without that callback T depends on the class from the start.
+    Only logits count, not targets and offsets.
 
     Args:
         class_counts: Training images of each class, ``(C,)``.
