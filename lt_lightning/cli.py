@@ -33,7 +33,7 @@ from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
 from lt_lightning.methods import list_methods
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
-from lt_lightning.recipes import trained_teacher
+from lt_lightning.recipes import TRAINED_FIRST, trained_first
 from lt_lightning.seeds import compare_seeds
 
 NOISE = (  # true, but nothing that a user of this command has to know
@@ -116,12 +116,13 @@ class LongTailCLI(LightningCLI):
                 str(run),
                 f"resume it (--ckpt_path {run}/last.ckpt), name another (--trainer.default_root_dir DIR) or remove it",
             )
-        if "teacher" in config.model.init_args:
+        model = config.model.init_args
+        for name in (name for name in TRAINED_FIRST if name in model):
             files = [str(path.absolute) for path in config.config or [] if path is not None]
             plain = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
             hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
             inherited = {key: plain[key] for key in ("seed_everything", "data")} | {"trainer": hardware}
-            config.model.init_args.teacher = trained_teacher(config.model.init_args.teacher, files, inherited, run)
+            model[name] = trained_first(model[name], files, inherited, run / name)
 
     def instantiate_classes(self) -> None:
         """Build everything; a value that a constructor refuses is the user's mistake."""

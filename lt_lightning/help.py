@@ -1,7 +1,9 @@
 """The short help of the command: what there is to choose, and the knobs that matter."""
 
+import inspect
 from collections.abc import Iterator
 
+from lt_lightning import data, modules
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.modules import LongTailModule
 
@@ -74,8 +76,8 @@ def short_help(command: str) -> str:
 
 
 def _concrete(base: type[object]) -> Iterator[str]:
+    """The classes to choose from: those that are not abstract, of ours those that are exported."""
     for cls in type.__subclasses__(base):
-        if cls.__subclasses__():
-            yield from _concrete(cls)
-        else:
+        yield from _concrete(cls)
+        if not inspect.isabstract(cls) and cls.__name__ in (*modules.__all__, *data.__all__):
             yield cls.__name__

@@ -1,4 +1,4 @@
-"""A teacher given as a recipe is trained first, once, into the folder of the run that needs it."""
+"""A teacher or first stage given as a recipe is trained first, once, into the folder of the run that needs it."""
 
 import os
 import subprocess
@@ -18,56 +18,59 @@ RANKS = {f"{of}{what}" for of in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for 
 RANKS |= {"MASTER_ADDR", "MASTER_PORT"}
 """The variables, and how others begin, by which torchrun, SLURM and Lightning tell a process its rank."""
 
-OWN = ("batch_size", "augment", "mix")
-"""What of the data a recipe, or an overlay, decides for the teacher."""
+TRAINED_FIRST = (TEACHER, "first_stage")
+"""Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
+
+OWN = ("batch_size", "augment", "num_views", "view_augment", "mix", "order")
+"""What of the data a recipe, or an overlay, decides for its model."""
 
 
-def trained_teacher(teacher: str, configs: list[str], inherited: dict[str, Any], run: Path) -> str:
-    """Find the teacher's checkpoint, training it first where a recipe names it.
+def trained_first(model: str, configs: list[str], inherited: dict[str, Any], folder: Path) -> str:
+    """Find the checkpoint of a teacher or a first stage, training it first where a recipe names it.
 
     A recipe is a configuration, such as ``teacher.yaml``; it is looked for beside the run's own first configuration,
     then in the working directory. It takes that first configuration's place: the others (benchmark, hardware) apply to
-    the teacher too. It has the run's images, seed and hardware; how images are batched, augmented and mixed is its own.
-    It is trained in a process of its own, under a lock: of the many ranks of a run, one trains it and the others wait.
-    Its last epoch teaches: the best may be chosen on test.
+    its model too, flags do not. It has the run's images, seed and hardware; how images are drawn, batched, augmented
+    and mixed is its own. It is trained in a process of its own, under a lock: of the many ranks of a run, one trains it
+    and the others wait. Its last epoch counts: the best may be chosen on test.
 
     Args:
-        teacher: A checkpoint or a recipe.
+        model: A checkpoint or a recipe.
         configs: The run's own configuration files.
-        inherited: What the teacher takes from the run: ``seed_everything``, ``data``, and of the ``trainer`` the
+        inherited: What the model takes from the run: ``seed_everything``, ``data``, and of the ``trainer`` the
             hardware.
-        run: The run's folder.
+        folder: Where it is trained: the run's ``teacher`` or ``first_stage``, named as the argument that names it.
 
     Returns:
-        Absolute path of the teacher's checkpoint.
+        Absolute path of its checkpoint.
 
     Raises:
-        LtError: There is no such file, the recipe fails, or the folder holds a teacher of other data.
+        LtError: There is no such file, the recipe fails, or the folder holds a model of other data.
     """
-    if not teacher.endswith((".yaml", ".yml")):
-        read_checkpoint(teacher)
-        return str(Path(teacher).resolve())
-    recipe = next((p for p in (*(Path(c).parent / teacher for c in configs[:1]), Path(teacher)) if p.is_file()), None)
+    if not model.endswith((".yaml", ".yml")):
+        read_checkpoint(model)
+        return str(Path(model).resolve())
+    recipe = next((p for p in (*(Path(c).parent / model for c in configs[:1]), Path(model)) if p.is_file()), None)
     if recipe is None:
-        raise LtError("the teacher's recipe does not exist", teacher, "name a .yaml or a .ckpt by --model.teacher")
+        fix = f"name a .yaml or a .ckpt by --model.{folder.name}"
+        raise LtError(f"the {_called(folder)}'s recipe does not exist", model, fix)
     data = inherited["data"]
     images = {key: value for key, value in data["init_args"].items() if key not in OWN}
     inherited = {**inherited, "data": {**data, "init_args": images}}
-    folder = (run / TEACHER).resolve()
+    folder = folder.resolve()
     checkpoint = folder / "last.ckpt"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_suffix(".lock")):
         if not is_finished(folder):
             _train([str(recipe), *configs[1:], yaml.safe_dump(inherited)], folder)
         elif _images((stored_config(str(checkpoint)) or inherited)["data"]) != _images(inherited["data"]):
-            raise LtError(
-                "this teacher was trained on other data", str(folder), "remove it, or name another run folder"
-            )
+            what = f"this {_called(folder)} was trained on other data"
+            raise LtError(what, str(folder), "remove it, or name another run folder")
     return str(checkpoint)
 
 
 def _train(configs: list[str], folder: Path) -> None:
-    print(f"lt: training the teacher first: {configs[0]} -> {folder}", flush=True)
+    print(f"lt: training the {_called(folder)} first: {configs[0]} -> {folder}", flush=True)
     command = [sys.executable, "-m", "lt_lightning", "fit", *(arg for c in configs for arg in ("--config", c))]
     command += ["--trainer.default_root_dir", str(folder), "--trainer.num_nodes", "1"]
     command += ["--wandb.name", f"{folder.parent.name}-{folder.name}"]
@@ -75,10 +78,14 @@ def _train(configs: list[str], folder: Path) -> None:
         command += ["--ckpt_path", str(folder / "last.ckpt")]
     env = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS) and name not in RANKS}
     if subprocess.run(command, env=env, check=False).returncode != 0 or not is_finished(folder):
-        raise LtError("the teacher could not be trained", configs[0], "mend what it says above")
+        raise LtError(f"the {_called(folder)} could not be trained", configs[0], "mend what it says above")
+
+
+def _called(folder: Path) -> str:
+    return folder.name.replace("_", " ")
 
 
 def _images(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What decides which images a set holds, without how they are found, batched, augmented and grouped."""
-    how = ("batch_size", "eval_batch_size", "num_workers", "root", "augment", "mix", "many", "few")
+    """What decides which images a set holds, without how they are found, drawn, batched, augmented and grouped."""
+    how = (*OWN, "eval_batch_size", "num_workers", "root", "many", "few")
     return data["class_path"], {k: v for k, v in data.get("init_args", {}).items() if k not in how}

@@ -1,4 +1,4 @@
-"""A teacher's recipe is found, trained once however many ranks ask, and knows nothing of their launcher."""
+"""A recipe is found, trained once however many ranks ask, and knows nothing of their launcher."""
 
 import subprocess
 import threading
@@ -11,7 +11,7 @@ import yaml
 
 from lt_lightning import recipes
 from lt_lightning.errors import LtError
-from lt_lightning.recipes import trained_teacher
+from lt_lightning.recipes import trained_first
 
 DATA = {"class_path": "lt_lightning.data.DigitsLT", "init_args": {"imbalance_factor": 10.0}}
 RUN = {"seed_everything": 7, "data": DATA, "trainer": {"accelerator": "cpu"}}
@@ -42,7 +42,9 @@ def test_ranks_train_one_teacher(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "stored_config", lambda path: {"data": DATA})
     found: list[str] = []
     ranks = [
-        threading.Thread(target=lambda: found.append(trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")))
+        threading.Thread(
+            target=lambda: found.append(trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher"))
+        )
         for _ in range(4)
     ]
     for rank in ranks:
@@ -68,7 +70,7 @@ def test_the_recipe_is_trained_with_the_runs_overlays_data_and_seed(recipe, tmp_
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(recipes.subprocess, "run", run)
-    trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
+    trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     [(command, env)] = calls
     configs = [value for flag, value in pairwise(command) if flag == "--config"]
     assert configs[:2] == [str(tmp_path / "teacher.yaml"), str(tmp_path / "overlay.yaml")]
@@ -90,7 +92,7 @@ def test_an_interrupted_teacher_is_resumed(recipe, tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(recipes.subprocess, "run", run)
-    trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
+    trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     assert commands[0][-2:] == ["--ckpt_path", str(tmp_path / "run" / "teacher" / "last.ckpt")]
 
 
@@ -98,13 +100,13 @@ def test_an_interrupted_teacher_is_resumed(recipe, tmp_path, monkeypatch):
 def test_a_teacher_that_fails_is_one_error(status, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, status))
     with pytest.raises(LtError, match="could not be trained"):
-        trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run")
+        trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
 
 
 @pytest.mark.parametrize("teacher", ["nowhere.yaml", "nowhere.ckpt"])
 def test_a_missing_teacher_is_one_error(teacher, recipe, tmp_path):
     with pytest.raises(LtError, match="does not exist"):
-        trained_teacher(teacher, recipe, RUN, tmp_path / "run")
+        trained_first(teacher, recipe, RUN, tmp_path / "run" / "teacher")
 
 
 def test_a_teacher_of_other_images_is_refused_and_of_other_batches_is_not(recipe, tmp_path, monkeypatch):
@@ -113,7 +115,35 @@ def test_a_teacher_of_other_images_is_refused_and_of_other_batches_is_not(recipe
     finish(folder)
     batched = {**DATA, "init_args": {**DATA["init_args"], "batch_size": 7}}
     monkeypatch.setattr(recipes, "stored_config", lambda path: {"data": batched})
-    assert trained_teacher("teacher.yaml", recipe, RUN, tmp_path / "run") == str(folder / "last.ckpt")
+    assert trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher") == str(folder / "last.ckpt")
     other = {**DATA, "init_args": {"imbalance_factor": 50.0}}
     with pytest.raises(LtError, match="other data"):
-        trained_teacher("teacher.yaml", recipe, {**RUN, "data": other}, tmp_path / "run")
+        trained_first("teacher.yaml", recipe, {**RUN, "data": other}, tmp_path / "run" / "teacher")
+
+
+def test_a_first_stage_draws_and_views_images_as_its_recipe_says(recipe, tmp_path, monkeypatch):
+    configs = []
+    (tmp_path / "ce.yaml").touch()
+
+    def train(given: list[str], folder: Path) -> None:
+        configs.extend(given)
+        finish(folder)
+
+    monkeypatch.setattr(recipes, "_train", train)
+    own = {"order": "ClassBalanced", "num_views": 2, "view_augment": [], "augment": [], "mix": "MixUp", "batch_size": 7}
+    data = {**DATA, "init_args": {**DATA["init_args"], **own}}
+    folder = tmp_path / "run" / "first_stage"
+    assert trained_first("ce.yaml", recipe, {**RUN, "data": data}, folder) == str(folder / "last.ckpt")
+    assert configs[:2] == [str(tmp_path / "ce.yaml"), recipe[1]]
+    assert yaml.safe_load(configs[2]) == RUN
+    monkeypatch.setattr(recipes, "stored_config", lambda path: {"data": DATA})
+    assert trained_first("ce.yaml", recipe, {**RUN, "data": data}, folder) == str(folder / "last.ckpt")  # used again
+
+
+def test_errors_name_the_first_stage(recipe, tmp_path, monkeypatch):
+    folder = tmp_path / "run" / "first_stage"
+    with pytest.raises(LtError, match=r"(?s)the first stage's recipe .*--model\.first_stage"):
+        trained_first("nowhere.yaml", recipe, RUN, folder)
+    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    with pytest.raises(LtError, match="the first stage could not be trained"):
+        trained_first("teacher.yaml", recipe, RUN, folder)

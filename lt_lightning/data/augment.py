@@ -10,7 +10,7 @@ the CPU until they are used: nothing here waits for the device.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class RandomCrop(Augmentation):
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, C)`` to the same."""
         size, height, width, _ = image.shape
-        top, left = (_move(torch.randint(2 * self.padding + 1, (size,)), image) for _ in range(2))
+        top, left = (move(torch.randint(2 * self.padding + 1, (size,)), image) for _ in range(2))
         padded = F.pad(image, (0, 0, *4 * [self.padding]))
         windows = padded.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
         return windows[torch.arange(size, device=image.device), top, left]
@@ -61,7 +61,7 @@ class RandomHorizontalFlip(Augmentation):
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, C)`` to the same."""
-        mirrored = _move((torch.rand(len(image)) < self.p).nonzero().squeeze(1), image)
+        mirrored = move((torch.rand(len(image)) < self.p).nonzero().squeeze(1), image)
         return image.index_copy(0, mirrored, image.index_select(0, mirrored).flip(2))
 
 
@@ -79,7 +79,7 @@ class RandomRotation(Augmentation):
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, C)`` to the same."""
         degrees = torch.empty(len(image)).uniform_(-self.degrees, self.degrees)
-        return pixels.rotate(image, _move(degrees, image)).contiguous()
+        return pixels.rotate(image, move(degrees, image)).contiguous()
 
 
 class Cutout(Augmentation):
@@ -103,7 +103,7 @@ class Cutout(Augmentation):
 
     def _hit(self, image: Tensor, dim: int) -> Tensor:
         """Which positions along a side the square covers, ``(B, H)`` or ``(B, W)``."""
-        start = _move(torch.randint(image.shape[dim], (len(image), 1)), image) - self.size // 2
+        start = move(torch.randint(image.shape[dim], (len(image), 1)), image) - self.size // 2
         position = torch.arange(image.shape[dim], device=image.device)
         return (position >= start) & (position < start + self.size)
 
@@ -126,7 +126,7 @@ class AutoAugment(Augmentation):
         applied = torch.rand(len(image), 2) <= self.probability[policy]
         turned = torch.randint(2, applied.shape) == 0
         kind = self.kind[policy] * applied
-        return _operate(image, kind, _magnitudes(image, kind, self.level[policy], 10, turned))
+        return operate(image, OPERATIONS.values(), kind, _magnitudes(image, kind, self.level[policy], 10, turned))
 
 
 class RandAugment(Augmentation):
@@ -145,10 +145,11 @@ class RandAugment(Augmentation):
         """uint8 ``(B, H, W, C)`` to the same."""
         kind = torch.randint(len(OPERATIONS) - 1, (len(image), self.num_ops))  # all but the last, invert
         turned = torch.randint(2, kind.shape) == 1
-        return _operate(image, kind, _magnitudes(image, kind, torch.tensor(self.magnitude), 31, turned))
+        return operate(image, OPERATIONS.values(), kind, _magnitudes(image, kind, self.magnitude, 31, turned))
 
 
-OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+Operation = Callable[[Tensor, Tensor], Tensor]
+OPERATIONS: dict[str, Operation] = {
     "Identity": lambda image, _: image,
     "ShearX": pixels.shear_x,
     "ShearY": pixels.shear_y,
@@ -170,31 +171,30 @@ SIGNED = 9
 """The last of the kinds whose magnitude goes either way."""
 
 
-def _magnitudes(image: Tensor, kind: Tensor, level: Tensor, num_levels: int, turned: Tensor) -> Tensor:
+def _magnitudes(image: Tensor, kind: Tensor, level: Tensor | int, num_levels: int, turned: Tensor) -> Tensor:
     """The magnitudes of torchvision's kinds at these of so many levels, ``(B, N)``; negative where turned."""
     height, width = image.shape[1:3]
     largest = [0.0, 0.3, 0.3, 150.0 / 331.0 * width, 150.0 / 331.0 * height, 30.0, 0.9, 0.9, 0.9, 0.9]
     rising = [torch.linspace(0.0, value, num_levels) for value in largest]
     bits = 8 - (torch.arange(num_levels) / ((num_levels - 1) / 4)).round()
     table = torch.stack([*rising, bits, torch.linspace(255.0, 0.0, num_levels), *torch.zeros(3, num_levels)])
-    magnitude = table.double()[kind, level]
-    return torch.where(turned & (kind <= SIGNED), -magnitude, magnitude)
+    return torch.where(turned & (kind <= SIGNED), -1, 1) * table.double()[kind, level]
 
 
-def _operate(image: Tensor, kind: Tensor, magnitude: Tensor) -> Tensor:
-    """Apply to each image its operations ``(B, N)``, from the first to the last."""
+def operate(image: Tensor, operations: Collection[Operation], kind: Tensor, magnitude: Tensor) -> Tensor:
+    """Apply to each image its operations, places ``(B, N)`` in the list of them, from the first to the last."""
     planar = image.permute(0, 3, 1, 2).contiguous()  # what the operations are fastest on
     for kinds, magnitudes in zip(kind.T, magnitude.T, strict=True):
         order = kinds.argsort()
-        sizes = kinds.bincount(minlength=len(OPERATIONS)).tolist()
-        groups = torch.split(planar.index_select(0, _move(order, image)).permute(0, 2, 3, 1), sizes)
-        strengths = torch.split(_move(magnitudes[order], image), sizes)
-        calls = zip(OPERATIONS.values(), groups, strengths, strict=True)
+        sizes = kinds.bincount(minlength=len(operations)).tolist()
+        groups = torch.split(planar.index_select(0, move(order, image)).permute(0, 2, 3, 1), sizes)
+        strengths = torch.split(move(magnitudes[order], image), sizes)
+        calls = zip(operations, groups, strengths, strict=True)
         done = [operation(group, strength) for operation, group, strength in calls if len(group)]
-        planar = torch.cat([group.permute(0, 3, 1, 2) for group in done]).index_select(0, _move(order.argsort(), image))
+        planar = torch.cat([group.permute(0, 3, 1, 2) for group in done]).index_select(0, move(order.argsort(), image))
     return planar.permute(0, 2, 3, 1).contiguous()
 
 
-def _move(drawn: Tensor, image: Tensor) -> Tensor:
+def move(drawn: Tensor, image: Tensor) -> Tensor:
     """To the image's device, without waiting for it."""
     return drawn.to(image.device, non_blocking=True)

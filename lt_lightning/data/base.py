@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lt_lightning.data.augment import Augmentation
-from lt_lightning.data.sampling import EvalBatches, TrainBatches
+from lt_lightning.data.sampling import EvalBatches, Order, TrainBatches
 from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
@@ -45,6 +45,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         view_augment: Augmentations of those, in order; by default ``augment``.
         mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2;
             the number of classes is filled in.
+        order: Which images form a training epoch: ``Shuffled``, each once, by default, or ``ClassBalanced``.
         many: A class with more training images than this is a many-shot class.
         few: A class with fewer training images than this is a few-shot class.
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
@@ -67,6 +68,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         num_views: int = 0,
         view_augment: list[Augmentation] | None = None,
         mix: nn.Module | None = None,
+        order: Order | None = None,
         many: int = 100,
         few: int = 20,
         seed: int = 0,
@@ -79,6 +81,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         self.num_views = num_views
         self.view_augment = self.augment if view_augment is None else nn.Sequential(*view_augment)
         self.mix = mix or nn.Identity()
+        self.order = order
         self.many, self.few, self.seed = many, few, seed
 
     @property
@@ -113,6 +116,7 @@ class LongTailDataModule(LightningDataModule, ABC):
             self.batch_size,
             self.seed,
             position=lambda: progress.total.processed,  # type: ignore[attr-defined]
+            order=self.order,
             limit=self.trainer.limit_train_batches,
             num_ranks=self.trainer.world_size,
             rank=self.trainer.global_rank,

@@ -15,6 +15,8 @@ from lt_lightning.losses.distillation import (
 from lt_lightning.losses.ensemble import EnsembleTerm, TermFactory
 from lt_lightning.losses.margin import LDAM
 from lt_lightning.losses.ncl import NestedCollaboration
+from lt_lightning.losses.paco import ParametricContrast
+from lt_lightning.losses.proco import ProbabilisticContrast
 from lt_lightning.losses.reweighting import ClassBalanced, Focal, LabelAwareSmoothing
 from lt_lightning.losses.ride import DistributionAwareDiversity
 from lt_lightning.losses.shike import HardNegatives, MutualDistillation
@@ -49,7 +51,9 @@ __all__ = [
     "MemberDistillation",
     "MutualDistillation",
     "NestedCollaboration",
+    "ParametricContrast",
     "PriorCorrected",
+    "ProbabilisticContrast",
     "Raw",
     "SharedSupSiam",
     "Space",

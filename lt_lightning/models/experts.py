@@ -4,6 +4,8 @@
   https://arxiv.org/abs/2010.01809
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -63,3 +65,7 @@ class MultiExpert(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """``(B, 3, H, W)`` to ``(E, B, C)``."""
         return self.classify(self.features(image))
+
+
+NetworkFactory = Callable[[BackboneName, int, int, int, ClassifierName], MultiExpert]
+"""Builds a network from a backbone, C, E, shared stages and a classifier; in YAML, the name of a kind of network."""

@@ -10,7 +10,7 @@ from lt_lightning.data.base import Batch
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, PriorCorrected
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.classifiers import ClassifierName
-from lt_lightning.models.experts import MultiExpert
+from lt_lightning.models.experts import MultiExpert, NetworkFactory
 
 
 class LongTailModule(LightningModule):
@@ -23,6 +23,7 @@ class LongTailModule(LightningModule):
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
+        network: How experts share a backbone.
     """
 
     offset: Tensor
@@ -35,12 +36,13 @@ class LongTailModule(LightningModule):
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,
+        network: NetworkFactory = MultiExpert,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # thousands of counts do not belong on a dashboard
         self.class_counts = class_counts
         counts = torch.tensor(class_counts, dtype=torch.float32)
-        self.net = MultiExpert(backbone, len(class_counts), len(losses), shared_stages, classifier)
+        self.net = network(backbone, len(class_counts), len(losses), shared_stages, classifier)
         self.losses = nn.ModuleList(loss(counts) for loss in losses)
         self.combination, self.prior_corrected = combination(counts), PriorCorrected(counts)
         self.register_buffer(

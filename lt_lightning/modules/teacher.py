@@ -7,6 +7,7 @@ from lt_lightning.data.base import Batch
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, TermFactory
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.classifiers import ClassifierName
+from lt_lightning.models.experts import MultiExpert, NetworkFactory
 from lt_lightning.modules.base import LongTailModule
 
 
@@ -25,6 +26,7 @@ class Teacher(LongTailModule):
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
+        network: How experts share the backbone; by default each owns the stages that are not shared.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class Teacher(LongTailModule):
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,
+        network: NetworkFactory = MultiExpert,
     ) -> None:
-        super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination)
+        super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination, network)
         counts = torch.tensor(class_counts, dtype=torch.float32)
         self.terms, self.skill_weight = nn.ModuleList(term(counts) for term in terms), skill_weight
 

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def test_method_on_its_benchmark(method, tmp_path, fake_cifar):
     """With the recipe that its first lines name, in a batch of four."""
     overlay, *extra = shlex.split(METHODS[method].recipe)
     images = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2", "--data.batch_size", "4"]
-    on = ["--config", str(ROOT / overlay), *images]
+    further = [word for flag, path in pairwise(extra) if flag == "--config" for word in (flag, path)]  # for both stages
+    on = ["--config", str(ROOT / overlay), *further, *images]
 
     def train(config: str) -> Path:
         return fit(tmp_path / config, *on, *STEP, "--trainer.limit_val_batches", "0", config=config) / "last.ckpt"

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
 from torchvision.transforms import functional as F
 
-from lt_lightning.data import pixels
+from lt_lightning.data import pixels, view_pixels
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 Reference = Callable[[Image.Image, float], Image.Image]
@@ -85,6 +85,12 @@ CASES: dict[str, tuple[Operation, Reference, Callable[[], Tensor]]] = {
     "autocontrast": (lambda image, _: pixels.autocontrast(image), lambda image, _: F.autocontrast(image), nothing),
     "equalize": (lambda image, _: pixels.equalize(image), lambda image, _: F.equalize(image), nothing),
     "invert": (lambda image, _: pixels.invert(image), lambda image, _: F.invert(image), nothing),
+    "hue": (view_pixels.hue, F.adjust_hue, symmetric(0.5)),
+    "blur": (
+        lambda image, sigma: view_pixels.blur(image, sigma, 5.0),
+        lambda image, sigma: image.filter(ImageFilter.GaussianBlur(sigma)),
+        lambda: torch.cat([torch.tensor([0.0, 0.1, 2.0, 5.0]), torch.rand(12) * 5]).double(),
+    ),
     "rotate": (pixels.rotate, F.rotate, angles),
     "shear_x": (pixels.shear_x, shear(1, 0), symmetric(0.5)),
     "shear_y": (pixels.shear_y, shear(0, 1), symmetric(0.5)),
@@ -148,3 +154,43 @@ def test_every_pair_of_extremes_is_stretched_as_in_pillow() -> None:
     image = level.view(-1, 16, 16, 1).expand(-1, -1, -1, 3).contiguous()
     expected = pillow(image, lambda one, _: F.autocontrast(one), torch.zeros(len(image)))
     assert torch.equal(pixels.autocontrast(image), expected)
+
+
+def test_a_blur_is_the_same_whatever_the_largest_may_be() -> None:
+    image, sigma = contents(9, 20), torch.rand(16) * 2
+    assert torch.equal(view_pixels.blur(image, sigma, 2.0), view_pixels.blur(image, sigma, 30.0))
+
+
+def test_hue_of_every_pair_of_channels() -> None:
+    """All values of two channels with eight of the third: every sector, and every rounding of hue and saturation."""
+    high, low = torch.meshgrid(torch.arange(256), torch.arange(256), indexing="ij")
+    thirds = torch.arange(0, 256, 36).view(-1, 1, 1).expand(-1, 256, 256)
+    image = torch.stack([high.expand_as(thirds), low.expand_as(thirds), thirds], 3).to(torch.uint8)
+    image = torch.cat([image, image.flip(3)])
+    turn = torch.linspace(-0.5, 0.5, len(image), dtype=torch.float64)
+    assert torch.equal(view_pixels.hue(image, turn), pillow(image, F.adjust_hue, turn))
+
+
+def windows(height: int, width: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Tops, lefts, heights and widths of 16 windows, the first of which is all of the image, the second a pixel."""
+    rows, columns = (torch.randint(1, side + 1, (16,)) for side in (height, width))
+    rows[0], columns[0], rows[1], columns[1] = height, width, 1, 1
+    top, left = ((torch.rand(16) * (side - part + 1)).long() for side, part in ((height, rows), (width, columns)))
+    return top, left, rows, columns
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_resized_crops_equal_pillow(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    for _ in range(ROUNDS):
+        image, window = contents(*size), windows(*size)
+        before, places = image.clone(), iter(torch.stack(window, 1).tolist())
+        expected = pillow(image, lambda one, _: F.resized_crop(one, *next(places), list(size)), nothing())  # noqa: B023
+        result = view_pixels.resized_crop(image, *window)
+        assert torch.equal(result, expected)
+        assert torch.equal(image, before)
+        planar = image.permute(0, 3, 1, 2).contiguous()
+        assert torch.equal(view_pixels.resized_crop(planar.permute(0, 2, 3, 1), *window), result)
+        for one, place, ours in zip(planar, torch.stack(window, 1).tolist(), result, strict=True):
+            tensor = F.resized_crop(one, *place, list(size), antialias=True).permute(1, 2, 0)
+            assert (ours.int() - tensor.int()).abs().max() <= 1  # torchvision rounds once, Pillow after each direction

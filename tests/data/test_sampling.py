@@ -1,29 +1,33 @@
 """Batches are a pure function of (seed, epoch, step, rank)."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
-from lt_lightning.data.sampling import EvalBatches, Fetch, TrainBatches, derive_seed
+from lt_lightning.data.sampling import ClassBalanced, EvalBatches, Fetch, Order, Shuffled, TrainBatches, derive_seed
 
 
 class Images(Dataset[object]):
     def __init__(self, number: int) -> None:
         self.number = number
+        self.target = np.arange(number) ** 2 % 11  # of eleven classes, six have images, not equally many
 
     def __len__(self) -> int:
         return self.number
 
 
-def train(number: int, batch_size: int, done: int = 0, seed: int = 0, **kwargs: float) -> list[Fetch]:
+def train(number: int, batch_size: int, done: int = 0, seed: int = 0, **kwargs: Any) -> list[Fetch]:
     """The batches of an epoch that are left after so many of the run."""
     sampler = TrainBatches(Images(number), batch_size, seed, position=lambda: done, **kwargs)
     return list(sampler)
 
 
-def run(number: int, batch_size: int, epochs: int, used: int, **kwargs: float) -> list[Fetch]:
+def run(number: int, batch_size: int, epochs: int, used: int, **kwargs: Any) -> list[Fetch]:
     """A run of whole epochs, each cut to the batches used, as the trainer cuts it."""
     return [fetch for e in range(epochs) for fetch in train(number, batch_size, e * used, **kwargs)[:used]]
 
@@ -58,20 +62,56 @@ def test_epochs_differ_and_follow_from_seed_and_epoch() -> None:
     assert indices(list(again)) == epochs[-1]
 
 
-def test_the_global_generator_is_left_alone() -> None:
+def test_the_default_order_is_the_permutation_of_seed_and_epoch() -> None:
+    generator = torch.Generator().manual_seed(derive_seed(3, 2))
+    expected = torch.randperm(40, generator=generator).tolist()
+    assert indices(train(40, 8, 10, 3)) == indices(train(40, 8, 10, 3, order=Shuffled())) == expected
+
+
+def test_balanced_epochs_have_as_many_images_and_differ() -> None:
+    epochs = [indices(train(40, 8, done, seed, order=ClassBalanced())) for seed in (0, 1) for done in (0, 5)]
+    assert {len(epoch) for epoch in epochs} == {40}
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+    assert all(len(set(epoch)) < 40 for epoch in epochs)  # images come up again
+
+
+def frequencies(target: Tensor | np.ndarray, epochs: int) -> Tensor:
+    """How often each image comes up, as a share of all places of balanced epochs."""
+    data = Images(len(target))
+    data.target = target
+    drawn = [ClassBalanced()(data, torch.Generator().manual_seed(e)) for e in range(epochs)]
+    return torch.cat(drawn).bincount(minlength=len(target)) / (len(target) * epochs)
+
+
+def test_classes_with_images_come_up_equally_often_and_so_do_their_images() -> None:
+    target = torch.tensor([4, 0, 1, 4, 4, 1, 4, 4, 4, 4])  # classes 2 and 3 have no image
+    share = frequencies(target, 4000)
+    expected = torch.tensor([1 / (3 * target.eq(c).sum().item()) for c in target.tolist()])
+    # four standard deviations of a share of 40,000 draws
+    assert ((share - expected).abs() < 4 * (expected * (1 - expected) / 40_000).sqrt()).all()
+
+
+def test_targets_may_be_an_array_and_one_class_may_be_all() -> None:
+    assert torch.equal(frequencies(np.array([2, 0, 2, 1]), 50), frequencies(torch.tensor([2, 0, 2, 1]), 50))
+    assert (frequencies(torch.full((5,), 3), 400) - 0.2).abs().max() < 0.04
+
+
+@pytest.mark.parametrize("order", [Shuffled(), ClassBalanced()])
+def test_the_global_generator_is_left_alone(order: Order) -> None:
     before = torch.get_rng_state()
-    train(40, 8)
+    train(40, 8, order=order)
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("order", [Shuffled(), ClassBalanced()])
 @pytest.mark.parametrize(("limit", "used"), [(1.0, 6), (0.5, 3), (0.4, 2), (2, 2), (1, 1), (100, 6)])
-def test_any_position_gives_the_rest_of_the_run(limit: float, used: int) -> None:
+def test_any_position_gives_the_rest_of_the_run(limit: float, used: int, order: Order) -> None:
     epochs = 3
-    whole = run(23, 4, epochs, used, limit=limit)
+    whole = run(23, 4, epochs, used, limit=limit, order=order)
     assert len(whole) == epochs * used
     assert len({tuple(fetch.indices.tolist()) for fetch in whole}) == len(whole)
     for done in range(epochs * used):
-        rest = train(23, 4, done, limit=limit)[: used - done % used]
+        rest = train(23, 4, done, limit=limit, order=order)[: used - done % used]
         assert plain(rest) == plain(whole[done : done - done % used + used]), done
 
 
@@ -83,12 +123,13 @@ def test_the_position_is_asked_for_anew_each_epoch() -> None:
     assert plain(list(sampler)) == plain(train(12, 4, 3)) != plain(first)
 
 
+@pytest.mark.parametrize("order", [Shuffled(), ClassBalanced()])
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 @pytest.mark.parametrize("number", range(24, 50))
-def test_ranks_together_see_one_large_batch(ranks: int, number: int) -> None:
+def test_ranks_together_see_one_large_batch(ranks: int, number: int, order: Order) -> None:
     batch_size, step = 4, 4 * ranks
-    together = train(number, step, done=0)
-    by_rank = [train(number, batch_size, num_ranks=ranks, rank=rank) for rank in range(ranks)]
+    together = train(number, step, done=0, order=order)
+    by_rank = [train(number, batch_size, num_ranks=ranks, rank=rank, order=order) for rank in range(ranks)]
     rest = number % step // ranks
     assert {len(fetches) for fetches in by_rank} == {number // step + (rest >= 2)}
     for fetches, whole in zip(zip(*by_rank, strict=True), together, strict=False):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lt_lightning.losses import BalancedContrast, SupCon, SupSiam
+from lt_lightning.losses import BalancedContrast, ParametricContrast, ProbabilisticContrast, SupCon, SupSiam
 from lt_lightning.modules import ContrastiveExperts
 
 pytestmark = pytest.mark.command
@@ -18,6 +18,8 @@ TERMS = {
     "supsiam with a memory": partial(SupSiam, hidden=16, dim=16, positives=2, memory=2),
     "supcon": partial(SupCon, dim=16, memory=2),
     "balanced": partial(BalancedContrast, dim=16, memory=1),
+    "paco": partial(ParametricContrast, dim=16, queue=10),
+    "proco": partial(ProbabilisticContrast, dim=16),
 }
 SIZE = 8
 
