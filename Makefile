@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format types digits methods
+.PHONY: demo test lint format types digits methods tables
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -28,6 +28,9 @@ types: $(STAMP)
 
 methods: $(STAMP)  # the README's table of all methods, five seeds on the embedded digits
 	$(BIN)/python benchmarks/methods.py --seeds 5
+
+tables: $(STAMP)  # puts measured tables into README and docs
+	$(BIN)/python benchmarks/tables.py
 
 digits: $(STAMP)  # the README's table of what each part of MCSM brings, five seeds
 	$(BIN)/python benchmarks/digits.py --seeds 5 --work runs/digits --out benchmarks/results/digits.json

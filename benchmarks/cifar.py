@@ -147,6 +147,29 @@ def theory_table() -> str:
     return _table(titles, rows)
 
 
+LONGER = {
+    "ce": "CE",
+    "bs": "BS",
+    "ce128": "CE, batch 128",
+    "teacher": "BS, batch 128: the teacher",
+}
+
+
+def longer_table() -> str:
+    """Markdown: 30 epochs of MCSM and of what its students would be alone."""
+    names = ("acc", *(f"acc_{s}" for s in SPLITS), "nll", "ece")
+
+    def row(title: str, figures: dict[str, float], prefix: str = "") -> list[str]:
+        values = {name: figures[f"{prefix}{name}"] for name in names}
+        return [title, *(f"{v:.3f}" if name == "nll" else f"{100 * v:.1f}" for name, v in values.items())]
+
+    folder = RESULTS.with_name("cifar100_lt_short")
+    last = {path.stem: json.loads(path.read_text())["val"]["last"] for path in sorted(folder.glob("*.json"))}
+    rows = [row(title, last[name]) for name, title in LONGER.items()]
+    rows += [row(f"MCSM, student {m}", last["mcsm"], f"expert{m}/") for m in (1, 2, 3)]
+    return _table(["run", "all", "many", "medium", "few", "NLL", "ECE"], [*rows, row("MCSM", last["mcsm"])])
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", help="folder of the official CIFAR-100 files; trains what is missing")

@@ -21,6 +21,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "distillation": lambda: digits.table(_read("digits")),
     "cifar": cifar.accuracy_table,
     "theory": cifar.theory_table,
+    "longer": cifar.longer_table,
 }
 
 

@@ -40,6 +40,7 @@ NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
     "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
     "|instantiate_classes|JsonargparseDeprecationWarning|It is recommended to use .self.log"
+    "|in eval mode at the start of training"
 )
 PACKAGE = Path(__file__).parent
 ROOTS = (PACKAGE, PACKAGE.parent)
