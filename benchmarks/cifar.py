@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lt_lightning.checkpoints import is_finished
 from lt_lightning.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -67,8 +68,9 @@ def study(root: str, work: Path) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     for title in RUNS:
         folder, file = work / file_name(title), RESULTS / f"{file_name(title)}.json"
-        if not (folder / "last.ckpt").is_file():
-            main([*command(title, root, work), *QUIET])
+        if not is_finished(folder):
+            interrupted = ["--ckpt_path", str(folder / "last.ckpt")] if (folder / "last.ckpt").is_file() else []
+            main([*command(title, root, work), *interrupted, *QUIET])
         if not file.is_file():
             main(["test", "--ckpt_path", str(folder / "last.ckpt"), "--data.root", root, *QUIET])
             summary = json.loads((folder / "summary.json").read_text())

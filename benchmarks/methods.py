@@ -36,13 +36,15 @@ def earlier_stage(config: Path) -> tuple[str, str] | None:
 
 
 def run(name: str, seed: int, work: Path) -> dict[str, Any]:
-    """Train and test one method with one seed, its earlier stage first; finished runs are used again."""
+    """Train and test one method with one seed, its earlier stage first; what there is of it is used again."""
     folder, config = work / f"{name}-{seed}", ROOT / "configs" / f"{name}.yaml"
     if not (folder / "summary.json").is_file() or "test" not in json.loads((folder / "summary.json").read_text()):
         flags = ["--seed_everything", str(seed), "--trainer.default_root_dir", str(folder), *QUIET]
         if stage := earlier_stage(config):
             run(stage[1], seed, work)
             flags += [f"--model.{stage[0]}", str(work / f"{stage[1]}-{seed}" / "last.ckpt")]
+        if (folder / "last.ckpt").is_file():  # interrupted
+            flags += ["--ckpt_path", str(folder / "last.ckpt")]
         main(["fit", "--config", str(config), *flags])
         main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
     summary = json.loads((folder / "summary.json").read_text())

@@ -55,7 +55,7 @@ class DeferredReweighting(Schedule):
         weight = effective_number_weights(torch.tensor(pl_module.class_counts), self.beta)
         for loss in pl_module.losses:  # type: ignore[union-attr]
             loss.class_weight = weight.to(loss.offset) if late else None
-        for term in getattr(pl_module, "terms", ()):
+        for term in pl_module.terms:  # type: ignore[union-attr]
             term.reweighted = late
 
 

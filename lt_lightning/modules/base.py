@@ -7,7 +7,14 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from lt_lightning.data.base import Batch
-from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, PriorCorrected
+from lt_lightning.losses import (
+    CombinationFactory,
+    CrossEntropy,
+    LossFactory,
+    MeanLogits,
+    PriorCorrected,
+    TermFactory,
+)
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert, NetworkFactory
@@ -24,6 +31,7 @@ class LongTailModule(LightningModule):
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
         network: How experts share a backbone.
+        terms: Losses of all experts together.
     """
 
     offset: Tensor
@@ -37,6 +45,7 @@ class LongTailModule(LightningModule):
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,
         network: NetworkFactory = MultiExpert,
+        terms: list[TermFactory] = [],  # noqa: B006 - as above
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # thousands of counts do not belong on a dashboard
@@ -44,6 +53,7 @@ class LongTailModule(LightningModule):
         counts = torch.tensor(class_counts, dtype=torch.float32)
         self.net = network(backbone, len(class_counts), len(losses), shared_stages, classifier)
         self.losses = nn.ModuleList(loss(counts) for loss in losses)
+        self.terms = nn.ModuleList(term(counts) for term in terms)
         self.combination, self.prior_corrected = combination(counts), PriorCorrected(counts)
         self.register_buffer(
             "offset", torch.stack([loss.get_buffer("offset") for loss in self.losses]), persistent=False
@@ -66,6 +76,10 @@ class LongTailModule(LightningModule):
     def skill(self, expert_logits: Tensor, target: Tensor) -> Tensor:
         """Sum over experts of each one's own loss, in nats, of logits ``(E, B, C)``."""
         return torch.stack([loss(z, target) for loss, z in zip(self.losses, expert_logits, strict=True)]).sum()
+
+    def mutual(self, expert_logits: Tensor, target: Tensor) -> Tensor:
+        """Sum of the terms of all experts together, in nats, of logits ``(E, B, C)``; 0 without terms."""
+        return sum((term(expert_logits, self.offset, target) for term in self.terms), expert_logits.new_zeros(()))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Expert logits ``(E, B, C)``, for the callbacks that measure."""

@@ -14,6 +14,7 @@ from lt_lightning.losses import (
     LossFactory,
     MeanLogits,
     MemberDistillation,
+    TermFactory,
 )
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.classifiers import ClassifierName
@@ -23,8 +24,9 @@ from lt_lightning.modules.base import LongTailModule
 class StudentEnsemble(LongTailModule):
     """Multiple Classification Student Model: independent students of different skills, taught by one frozen teacher.
 
-    The loss is ``skill_weight * sum_s skill_s + distill_weight * sum_s kd_s``. Students share no parameters, so
-    training them together equals training each alone on the same batches.
+    The loss is ``skill_weight * sum_s skill_s + distill_weight * sum_s kd_s`` and the sum of ``terms``. As MCSM has
+    them, students share no parameters and owe each other no terms, so that training them together equals training each
+    alone on the same batches. With shared stages and terms they are the distilled experts of RIDE.
 
     Args:
         class_counts: Training images of each class; the command takes them from the data.
@@ -34,7 +36,9 @@ class StudentEnsemble(LongTailModule):
         distillation: What the students learn from the teacher; :class:`MemberDistillation` by default.
         skill_weight: Weight of the students' own losses.
         distill_weight: Weight of distillation.
+        terms: Losses of all students together.
         backbone: Name of the students' network.
+        shared_stages: Stages that the students share, from the input on; 0 makes independent networks.
         classifier: Last layer of each student.
         combination: How the students' logits become one prediction; the mean of raw logits by default.
     """
@@ -47,11 +51,13 @@ class StudentEnsemble(LongTailModule):
         distillation: Distillation | None = None,
         skill_weight: float = 0.5,
         distill_weight: float = 0.5,
+        terms: list[TermFactory] = [],  # noqa: B006 - as in the base
         backbone: BackboneName = "resnet32",
+        shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,
     ) -> None:
-        super().__init__(class_counts, losses, backbone, 0, classifier, combination)
+        super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination, terms=terms)
         self.teacher, self.distillation = teacher, distillation or MemberDistillation()
         self.skill_weight, self.distill_weight = skill_weight, distill_weight
 
@@ -60,12 +66,12 @@ class StudentEnsemble(LongTailModule):
         return [DistillationTargets(self.teacher)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
-        """Skill and distillation on images ``(B, 3, H, W)``."""
+        """Skill, distillation and terms on images ``(B, 3, H, W)``."""
         expert_logits = self.net(batch["image"])
-        skill = self.skill(expert_logits, batch["target"])
+        skill, mutual = self.skill(expert_logits, batch["target"]), self.mutual(expert_logits, batch["target"])
         distill = self.distillation(expert_logits, self.offset, batch["teacher_logits"], batch["teacher_offset"])
         return {
-            "loss": self.skill_weight * skill + self.distill_weight * distill,
+            "loss": self.skill_weight * skill + self.distill_weight * distill + mutual,
             "skill": skill.detach(),
             "distill": distill.detach(),
         }

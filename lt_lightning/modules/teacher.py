@@ -1,7 +1,6 @@
 """Models trained on labels alone."""
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lt_lightning.data.base import Batch
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, TermFactory
@@ -41,14 +40,11 @@ class Teacher(LongTailModule):
         combination: CombinationFactory = MeanLogits,
         network: NetworkFactory = MultiExpert,
     ) -> None:
-        super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination, network)
-        counts = torch.tensor(class_counts, dtype=torch.float32)
-        self.terms, self.skill_weight = nn.ModuleList(term(counts) for term in terms), skill_weight
+        super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination, network, terms)
+        self.skill_weight = skill_weight
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Skills and terms on images ``(B, 3, H, W)``."""
         expert_logits = self.net(batch["image"])
-        loss = self.skill_weight * self.skill(expert_logits, batch["target"])
-        for term in self.terms:
-            loss = loss + term(expert_logits, self.offset, batch["target"])
-        return {"loss": loss}
+        skill, mutual = self.skill(expert_logits, batch["target"]), self.mutual(expert_logits, batch["target"])
+        return {"loss": self.skill_weight * skill + mutual}

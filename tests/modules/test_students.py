@@ -18,6 +18,7 @@ from lt_lightning.losses import (
     CrossEntropy,
     Distillation,
     EnsembleDistillation,
+    EnsembleTerm,
     InverseSoftmax,
     LossFactory,
     MemberDistillation,
@@ -232,3 +233,20 @@ def test_a_teacher_of_other_classes_is_an_error(checkpoint: str) -> None:
 def test_a_teacher_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LtError, match="does not exist"):
         fit(str(tmp_path / "none.ckpt"), DigitsLT())
+
+
+def test_students_may_share_stages_and_owe_each_other_terms() -> None:
+    def loss(**kwargs: Any) -> Tensor:
+        torch.manual_seed(0)
+        module = students(shared_stages=1, **kwargs)
+        assert len(list(module.net.trunk.parameters())) > 0
+        torch.manual_seed(1)
+        batch = taught({**images(), "image": torch.randn(32, 3, 8, 8)}, 3 * torch.randn(32, 4))
+        value: Tensor = module.training_step(batch, 0)["loss"]
+        return value
+
+    class Ten(EnsembleTerm):
+        def forward(self, expert_logits: Tensor, offset: Tensor, target: Tensor) -> Tensor:
+            return expert_logits.new_tensor(10.0)
+
+    torch.testing.assert_close(loss(terms=[Ten, Ten]), loss() + 20)
