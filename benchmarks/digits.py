@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lt_lightning.cli import main
+from lt_lightning.methods import spread
 
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 MIX = {"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0}}
@@ -73,28 +74,6 @@ def study(seeds: list[int], only: list[str], work: Path) -> Iterator[tuple[str, 
                 yield name, seed, figures("configs/mcsm.yaml", [*checkpoint, *flags], seed, work / f"{name}-{seed}")
 
 
-def spread(values: list[float]) -> str:
-    """Mean and standard deviation over seeds, of fractions, in percent."""
-    return f"{100 * statistics.mean(values):.1f} ± {100 * statistics.stdev(values) if len(values) > 1 else 0:.1f}"
-
-
-def overview(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
-    """Markdown: what the README's first screen shows."""
-    rows = {
-        "`configs/ce.yaml`, cross-entropy": "cross-entropy",
-        "`configs/bs.yaml`, balanced softmax": SINGLE,
-        "`configs/teacher.yaml`, six networks under balanced softmax": SIX,
-        "three students alone": "students alone",
-        "`configs/mcsm.yaml`, the same students taught (MCSM)": "ensemble, aligned, T 2, 6 BS, mixup",
-    }
-    lines = ["| method | all | many (2) | medium (3) | few (5) |", "|---" * 5 + "|"]
-    for title, name in rows.items():
-        test = [run["test"] for run in results[name].values()]
-        cells = [spread([t[key] for t in test]) for key in ("acc", "acc_many", "acc_medium", "acc_few")]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """Markdown: accuracy by group, each student's accuracy, and the split of the ensemble's NLL."""
     header = "| run | val all | test all | many | medium | few | members, test all | members' NLL - diversity = NLL |"
@@ -126,7 +105,7 @@ if __name__ == "__main__":
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     if args.show:
         results = json.loads(args.show.read_text())
-        print(f"{overview(results)}\n\n{table(results)}")
+        print(table(results))
         sys.exit()
     with tempfile.TemporaryDirectory() as temporary:
         seeds = list(range(args.first_seed, args.first_seed + args.seeds))

@@ -1,6 +1,5 @@
 """The README tells the truth: its commands are parsed, its targets exist."""
 
-import json
 import re
 import shlex
 import subprocess
@@ -44,11 +43,3 @@ def test_tables_are_those_that_were_measured(monkeypatch):
 
     for page in tables.PAGES:
         assert tables.filled(page.read_text()) == page.read_text(), page
-
-
-def test_overview_of_the_digits_is_what_was_measured(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import digits
-
-    results = json.loads((ROOT / "benchmarks" / "results" / "digits.json").read_text())
-    assert digits.overview(results) in README
