@@ -1,12 +1,15 @@
 """The one place where checkpoints are read: tensors and plain values only, and one clear line for a bad file."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from lightning.pytorch import LightningModule
+from torch import Tensor
 
 from lt_lightning.errors import LtError
 
@@ -33,6 +36,32 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     return checkpoint
 
 
+def read_weights(path: str) -> dict[str, Tensor]:
+    """Tensors by name, of a file that holds nothing else; see :func:`read_checkpoint`.
+
+    Raises:
+        LtError: There is no such file, it holds something else, or its name, such as ``resnet152-394f9c45.pth``, says
+            another hash.
+    """
+    fix = "fetch it anew; name a .pth file of torchvision's, such as resnet50-11ad3fa6.pth"
+    try:
+        if stated := re.search(r"-([0-9a-f]{8,})\.pth$", path):
+            with Path(path).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if not found.startswith(stated[1]):
+                raise LtError(f"its name says the hash {stated[1]}, it has {found[: len(stated[1])]}", path, fix)
+        weights = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    except FileNotFoundError as error:
+        raise LtError("these weights do not exist", path, fix) from error
+    except LtError:
+        raise
+    except Exception as error:  # as in read_checkpoint
+        raise LtError("this file is damaged, or holds more than tensors", path, fix) from error
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise LtError("this file holds something else than named tensors", path, fix)
+    return weights
+
+
 def stored_config(path: str) -> dict[str, Any] | None:
     """The configuration of the run that wrote a checkpoint; None where the command did not write it.
 
@@ -53,6 +82,16 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
     Raises:
         LtError: The file is no checkpoint of the command, or its classes differ.
     """
+    check_classes(path, class_names)
+    return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+
+
+def check_classes(path: str, class_names: list[str]) -> None:
+    """See that a checkpoint's model tells the same classes apart, in the same order.
+
+    Raises:
+        LtError: The file is no checkpoint of the command, or its classes differ.
+    """
     theirs = read_checkpoint(path).get(CLASS_NAMES)
     if theirs is None:
         raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
@@ -64,7 +103,6 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
             path,
             "use a model that was trained on the same classes in the same order",
         )
-    return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
 
 
 def is_finished(run: Path) -> bool:

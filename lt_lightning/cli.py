@@ -4,7 +4,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from lt_lightning.callbacks import (
     KeepConfig,
     LastCheckpoint,
     Predictions,
+    Pretrained,
     Report,
     TestPriors,
     TrainingLog,
@@ -33,6 +35,7 @@ from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
 from lt_lightning.methods import list_methods
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
+from lt_lightning.prepare import prepare_data
 from lt_lightning.recipes import TRAINED_FIRST, trained_first
 from lt_lightning.seeds import compare_seeds
 
@@ -47,6 +50,12 @@ ROOTS = (PACKAGE, PACKAGE.parent)
 """Where ``configs`` and measured figures lie: in an installed package, in a clone."""
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
+SMALL: dict[str, Callable[[list[str]], None]] = {
+    "methods": partial(list_methods, roots=ROOTS),
+    "seeds": compare_seeds,
+    "data prepare": prepare_data,
+}
+"""Commands that need no trainer, each a function of the words that follow it."""
 
 
 class LongTailCLI(LightningCLI):
@@ -85,6 +94,7 @@ class LongTailCLI(LightningCLI):
         best = {"filename": "best", "monitor": "val/acc", "mode": "max", "enable_version_counter": False}
         parser.set_defaults({f"checkpoint.{name}": value for name, value in best.items()})
         parser.add_lightning_class_args(LastCheckpoint, "last")
+        parser.add_lightning_class_args(Pretrained, "pretrained")
         parser.add_class_arguments(RunWandbLogger, "wandb")
         for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
             parser.link_arguments("trainer.default_root_dir", folder)
@@ -166,7 +176,7 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     keys = ["seed_everything", "model", "data"]
     trainer = {"default_root_dir": str(Path(path).resolve().parent), "precision": config["trainer"]["precision"]}
     if args[command] == "fit":
-        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "wandb"]
+        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "pretrained", "wandb"]
         trainer = {**config["trainer"], **trainer}
     kept = {key: config[key] for key in keys if config.get(key) is not None} | {"trainer": trainer}
     return [*args[: command + 1], "--config", yaml.safe_dump(kept, sort_keys=False), *args[command + 1 :]]
@@ -187,12 +197,11 @@ def main(args: Sequence[str] | None = None) -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
     words = list(sys.argv[1:] if args is None else args)
     try:
-        if words[:1] == ["methods"]:
-            list_methods(words[1:], ROOTS)
-        elif words[:1] == ["seeds"]:
-            compare_seeds(words[1:])
-        else:
+        command = next((name for name in SMALL if words[: len(name.split())] == name.split()), None)
+        if command is None:
             LongTailCLI(words)
+        else:
+            SMALL[command](words[len(command.split()) :])
     except LtError as error:
         print(f"lt: error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": "measure a checkpoint on the validation images",
     "test": "measure a checkpoint on the test images",
     "predict": "run a checkpoint on the test images",
+    "data": "check images of your own, or prepare a known set: lt data check, lt data prepare",
     "seeds": "bias, variance and diversity of one method over several seeds",
     "methods": "list what can be trained: idea, paper, configuration, figures",
 }
@@ -25,6 +26,7 @@ KNOBS = {
     "--trainer.accelerator NAME": "cpu, gpu, ... (auto)",
     "--trainer.devices N": "how many; more than one needs --config configs/ddp.yaml",
     "--trainer.precision NAME": "32-true, bf16-mixed, 16-mixed (32-true)",
+    "--pretrained.weights FILE": "weights the backbone begins with; or a name, as ResNet50_Weights.IMAGENET1K_V2",
     "--last.every_n_train_steps N": "write last.ckpt within epochs too",
     "--wandb.offline BOOL": "log to the run's folder only (when no account is found)",
     "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",

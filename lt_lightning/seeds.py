@@ -1,9 +1,8 @@
 """``lt seeds``: bias, variance and diversity over runs that differ by their seed alone."""
 
-import argparse
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from lt_lightning.arguments import Arguments
 from lt_lightning.checkpoints import load_module, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
@@ -30,11 +30,6 @@ class Evaluated(NamedTuple):
     data: LongTailDataModule
     logits: Tensor  # (M, N, C), those that are averaged
     target: Tensor  # (N,)
-
-
-class _Arguments(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise LtError(message, "lt seeds", "`lt seeds --help` shows the options")
 
 
 class _Members(Callback):
@@ -63,7 +58,7 @@ def compare_seeds(args: list[str]) -> None:
     Raises:
         LtError: There are fewer than two checkpoints, one is missing or named twice, or they do not go together.
     """
-    parser = _Arguments(prog="lt seeds", description="Bias, variance and diversity of runs that differ by their seed.")
+    parser = Arguments(prog="lt seeds", description="Bias, variance and diversity of runs that differ by their seed.")
     parser.add_argument("checkpoints", nargs="*", metavar="CKPT", help="checkpoints of the same method, two or more")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the figures as JSON, too")
     options = parser.parse_args(args)

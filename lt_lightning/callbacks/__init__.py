@@ -6,6 +6,7 @@ from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.predictions import Predictions
+from lt_lightning.callbacks.pretrained import Pretrained
 from lt_lightning.callbacks.report import Report
 from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
 from lt_lightning.callbacks.shifts import TestPriors
@@ -20,6 +21,7 @@ __all__ = [
     "LastCheckpoint",
     "ParabolicTransition",
     "Predictions",
+    "Pretrained",
     "Ramp",
     "Report",
     "TestPriors",

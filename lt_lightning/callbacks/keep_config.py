@@ -6,15 +6,21 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from lt_lightning.checkpoints import CLASS_NAMES, CONFIG
+from lt_lightning.checkpoints import CLASS_NAMES, CONFIG, check_classes
 from lt_lightning.data.base import LongTailDataModule
 
 
 class KeepConfig(SaveConfigCallback):
-    """Writes the configuration to the run folder and, with the names of the classes, into each checkpoint."""
+    """Writes the configuration to the run folder and, with the names of the classes, into each checkpoint.
+
+    A checkpoint that is used must have been trained on the same classes as the data has, in the same order.
+    """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write ``config.yaml`` when fitting starts; other commands leave none behind."""
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        if self.config.ckpt_path is not None:  # the trainer knows it later
+            check_classes(str(self.config.ckpt_path), data.class_names)
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 

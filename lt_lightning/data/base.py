@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lt_lightning.data.augment import Augmentation
-from lt_lightning.data.sampling import EvalBatches, Order, TrainBatches
+from lt_lightning.data.sampling import EvalBatches, Fetch, Order, TrainBatches
 from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
@@ -25,9 +25,28 @@ class Batch(TypedDict):
     seed: int  # of everything random in this step
     step_seed: int  # of what all processes draw alike in this step
     label: NotRequired[Tensor]  # (B,), in training: the class indices that mixup or cutmix may have made soft
-    views: NotRequired[list[Tensor]]  # in training: further augmentations of the images, each (B, 3, H, W)
+    views: NotRequired[list[Tensor]]  # in training: further augmentations of the images, each as image
     teacher_logits: NotRequired[Tensor]  # (B, C), added by DistillationTargets
     teacher_offset: NotRequired[Tensor]  # (C,), added by DistillationTargets
+
+
+class Reported(Dataset[Batch | LtError]):
+    """A data set that returns a mistake of the user's instead of raising it.
+
+    What a loading process raises comes out of torch as another error, without its parts.
+
+    Args:
+        dataset: Which may raise.
+    """
+
+    def __init__(self, dataset: Dataset[Batch]) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, fetch: Fetch) -> Batch | LtError:
+        try:
+            return self.dataset[fetch]
+        except LtError as error:
+            return error
 
 
 class LongTailDataModule(LightningDataModule, ABC):
@@ -102,7 +121,7 @@ class LongTailDataModule(LightningDataModule, ABC):
     def dataset(self, split: Split) -> Dataset[Batch]:
         """Open one split; it is indexed by :class:`~lt_lightning.data.sampling.Fetch`."""
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Batch | LtError]:
         """Training batches, from wherever the run stands."""
         assert self.trainer is not None
         if self.trainer.overfit_batches:  # type: ignore[attr-defined]
@@ -123,32 +142,43 @@ class LongTailDataModule(LightningDataModule, ABC):
         )
         return self._loader(dataset, sampler)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader[Batch | LtError]:
         """Each validation image once."""
         return self._eval_loader("val")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader[Batch | LtError]:
         """Each test image once."""
         return self._eval_loader("test")
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
+    def predict_dataloader(self) -> DataLoader[Batch | LtError]:
         """Each test image once."""
         return self._eval_loader("test")
 
-    def _eval_loader(self, split: Split) -> DataLoader[Batch]:
+    def _eval_loader(self, split: Split) -> DataLoader[Batch | LtError]:
         assert self.trainer is not None
         dataset = self.dataset(split)
         ranks = self.trainer.world_size, self.trainer.global_rank
         return self._loader(dataset, EvalBatches(dataset, self.eval_batch_size, *ranks))
 
-    def _loader(self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches) -> DataLoader[Batch]:
+    def _loader(self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches) -> DataLoader[Batch | LtError]:
         return DataLoader(
-            dataset,
+            Reported(dataset),
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def on_before_batch_transfer(self, batch: Batch | LtError, dataloader_idx: int) -> Batch:
+        """Raise the mistake that a loading process met.
+
+        Raises:
+            LtError: There is one.
+        """
+        if isinstance(batch, LtError):
+            raise batch
+        return batch
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
         """Augment (training only) and normalise a batch on its device.
@@ -160,7 +190,8 @@ class LongTailDataModule(LightningDataModule, ABC):
             return {**batch, "image": self.normalise(batch["image"])}
         torch.manual_seed(batch["seed"])
         image, target = self.mix((self.normalise(self.augment(batch["image"])), batch["target"]))
-        views = [self.normalise(self.view_augment(batch["image"])) for _ in range(self.num_views)]
+        sources = batch.get("views", [batch["image"]] * self.num_views)  # sets of files cut windows as they read
+        views = [self.normalise(self.view_augment(source)) for source in sources]
         return {**batch, "image": image, "target": target, "label": batch["target"], "views": views}
 
     def normalise(self, image: Tensor) -> Tensor:

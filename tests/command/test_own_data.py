@@ -1,0 +1,158 @@
+"""Anyone's own images, in six layouts, a command each; and what `fit` says of data that are wrong."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import QUIET, ROOT, fit, refusal
+from trees import COUNTS, save, tree
+
+from lt_lightning.cli import main
+
+SMALL = ["--data.size", "16", "--model.backbone", "resnet8", "--data.num_workers", "0", "--data.batch_size", "8"]
+OWN = ["--config", str(ROOT / "configs" / "on" / "own_images.yaml"), *SMALL]
+STEP = ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
+
+
+def by_splits(root: Path) -> list[str]:
+    for part, start in (("train", 0), ("val", 100), ("test", 200)):
+        tree(root / part, start=start)
+    shutil.rmtree(root / "test" / "zebra")  # a class that testing lacks
+    return ["--data.root", str(root)]
+
+
+def table(root: Path, ids: bool) -> list[str]:
+    files = sorted(path.relative_to(root) for path in tree(root).glob("*/*.jpg"))
+    names = sorted(COUNTS)
+    with (root / "images.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image_path", "label"])
+        writer.writerows([path, names.index(path.parent.name) if ids else path.parent.name] for path in files)
+    return ["--data", "TableLT", "--data.file", str(root / "images.csv")]
+
+
+def nested(root: Path) -> list[str]:
+    for c, (name, count) in enumerate(COUNTS.items()):
+        for i in range(count):
+            save(root / "animals" / name / f"{2000 + i % 2}" / f"{i}.png", 1000 * c + i)
+    return ["--data.root", str(root), "--data.depth", "2"]
+
+
+def odd_names(root: Path) -> list[str]:
+    tree(root / "ein Ordner" / "日本", {"a & b": 4, "c'd": 3, "Ω": 2, "%e": 2, "f,g": 1}, ending=".JPeG")
+    return ["--data.root", str(root / "ein Ordner" / "日本")]
+
+
+LAYOUTS: dict[str, Callable[[Path], list[str]]] = {
+    "folders": lambda root: ["--data.root", str(tree(root))],
+    "folders of splits": by_splits,
+    "a table of names": lambda root: table(root, ids=False),
+    "a table of numbers": lambda root: table(root, ids=True),
+    "nested folders": nested,
+    "blanks and letters of all kinds": odd_names,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_one_command(layout, tmp_path):
+    data = LAYOUTS[layout](tmp_path / "data")
+    before = sorted((tmp_path / "data").rglob("*"))
+    run = fit(tmp_path / "run", *OWN, *data, *STEP, config="bs")
+    main(["test", "--ckpt_path", str(run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["val"]["selected_on"] == "validation"
+    assert 0 <= summary["test"]["last"]["bal_acc"] <= 1
+    with (run / "per_class.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    assert len(rows) == 5
+    assert "nan" in {row["acc"] for row in rows}  # a class of one image has none to test
+    assert sorted((tmp_path / "data").rglob("*")) == before  # nothing is written beside images
+    with (run / "splits.csv").open(encoding="utf-8") as file:
+        assert sum(row["split"] == "train" for row in csv.DictReader(file)) == summary["train_images"]
+
+
+def test_the_parts_that_a_run_wrote_down_come_back(tmp_path):
+    root = tree(tmp_path / "data")
+    one = fit(tmp_path / "one", *OWN, "--data.root", str(root), *STEP)
+    again = ["--data", "TableLT", "--data.file", str(one / "splits.csv"), "--data.root", str(root)]
+    two = fit(tmp_path / "two", *OWN, *again, *STEP)
+    assert (one / "splits.csv").read_text() == (two / "splits.csv").read_text()
+    figures = [json.loads((run / "summary.json").read_text())["val"]["last"] for run in (one, two)]
+    assert figures[0] == figures[1]  # the same images in the same order: the same run
+
+
+def test_any_number_of_workers_gives_the_same_run(tmp_path):
+    root = ["--data.root", str(tree(tmp_path / "data")), "--data.num_views", "2"]
+    runs = [fit(tmp_path / n, *OWN, *root, *STEP, "--data.num_workers", n, config="mcem") for n in ("0", "2")]
+    figures = [json.loads((run / "summary.json").read_text())["val"]["last"] for run in runs]
+    assert figures[0] == figures[1]
+
+
+def test_a_teacher_is_taught_on_the_same_images(tmp_path):
+    root = ["--data.root", str(tree(tmp_path / "data"))]
+    (tmp_path / "short.yaml").write_text("trainer: {max_epochs: 1}\n")
+    for_both = ["--config", str(tmp_path / "short.yaml")]
+    run = fit(tmp_path / "run", *OWN, *for_both, *root, *STEP, "--model.teacher", "bs.yaml", config="mcsm")
+    taught = yaml.safe_load((run / "teacher" / "config.yaml").read_text())
+    assert taught["data"]["init_args"]["root"] == root[1]
+    assert taught["data"]["class_path"].endswith("FolderLT")
+
+
+def test_a_checkpoint_is_for_its_classes_alone(tmp_path, capsys):
+    run = fit(tmp_path / "run", *OWN, "--data.root", str(tree(tmp_path / "data")), *STEP)
+    renamed = dict(zip(["aardvark", *list(COUNTS)[1:]], COUNTS.values(), strict=True))
+    for name, counts in (("renamed", renamed), ("fewer", dict(list(COUNTS.items())[:4]))):
+        lines = refusal(
+            ["test", "--ckpt_path", str(run / "last.ckpt"), "--data.root", str(tree(tmp_path / name, counts)), *QUIET],
+            capsys,
+        )
+        assert "classes are not the" in lines[0]
+        assert "they differ from class" in lines[0]
+
+
+def broken(root: Path) -> Path:
+    """An image that every epoch reads."""
+    return next(iter(sorted((tree(root) / "zebra").iterdir())))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "cut short": (lambda file: file.write_bytes(file.read_bytes()[:300]), "cut short"),
+    "empty": (lambda file: file.write_bytes(b""), "empty"),
+    "a web page": (lambda file: file.write_text("<!DOCTYPE html><html></html>"), "web page"),
+    "Git LFS": (lambda file: file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "Git LFS"),
+    "text": (lambda file: file.write_text("hello"), "format"),
+    "a dangling link": (lambda file: (file.unlink(), file.symlink_to("nowhere.jpg")), "dangling link"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_image_that_cannot_be_read_is_named(fault, workers, tmp_path, capsys):
+    file = broken(tmp_path / "data")
+    FAULTS[fault][0](file)
+    config = ["--config", str(ROOT / "configs" / "ce.yaml"), *OWN, "--data.root", str(tmp_path / "data"), *STEP, *QUIET]
+    run = ["--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.accelerator", "cpu"]
+    lines = refusal(["fit", *config, *run, "--data.num_workers", workers], capsys)
+    assert FAULTS[fault][1] in lines[0]
+    assert lines[1] == f"  where: {file}"
+    assert ("git lfs pull" if fault == "Git LFS" else "lt data check") in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda root: (root / "newt").mkdir(), "the class newt has no image"),
+        (lambda root: save(root / "loose.jpg", 1), "lies outside of the classes' folders"),
+        (lambda root: (root / "train").mkdir(), "beside folders of splits there are others"),
+        (lambda root: shutil.rmtree(root), "No such file or directory"),
+    ],
+)
+def test_a_folder_that_is_wrong_is_named(wrong, says, tmp_path, capsys):
+    wrong(tree(tmp_path / "data"))
+    config = ["--config", str(ROOT / "configs" / "ce.yaml"), *OWN, "--data.root", str(tmp_path / "data"), *QUIET]
+    assert says in refusal(["fit", *config, "--trainer.default_root_dir", str(tmp_path / "run")], capsys)[0]
+    assert not (tmp_path / "run").exists()
