@@ -36,6 +36,7 @@ RUNS: dict[str, tuple[str, str, list[str], str]] = {  # title: configuration, ov
     "CE x 3": ("sade", EXPERTS, ["--model.losses", THREE_CE], ""),
     "RIDE": ("ride", EXPERTS, [], ""),
     "SADE": ("sade", EXPERTS, [], ""),
+    "SADE, skills halved": ("sade", EXPERTS, ["--model.skill_weight", "0.5"], ""),
     "BalPoE": ("balpoe", EXPERTS, ["--model.backbone", "resnet32"], ""),
     "students alone": ("students", SINGLE, [], ""),
     "MCSM, BS teacher, aligned": distilled("BS", "Aligned"),
