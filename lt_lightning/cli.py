@@ -28,6 +28,7 @@ from lt_lightning.callbacks import (
     TestPriors,
     TrainingLog,
 )
+from lt_lightning.check import check_data
 from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
@@ -50,10 +51,25 @@ ROOTS = (PACKAGE, PACKAGE.parent)
 """Where ``configs`` and measured figures lie: in an installed package, in a clone."""
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
+
+
+def no_such_command(words: list[str]) -> None:
+    """Refuse ``lt data`` without a command that there is.
+
+    Raises:
+        LtError: Always.
+    """
+    raise LtError(
+        f"expected check or prepare, got {' '.join(words) or 'nothing'}", "lt data", "type: lt data check PATH"
+    )
+
+
 SMALL: dict[str, Callable[[list[str]], None]] = {
     "methods": partial(list_methods, roots=ROOTS),
     "seeds": compare_seeds,
+    "data check": check_data,
     "data prepare": prepare_data,
+    "data": no_such_command,
 }
 """Commands that need no trainer, each a function of the words that follow it."""
 

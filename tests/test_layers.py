@@ -11,6 +11,7 @@ FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sort
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
     "data": (),
+    "check": ("data", "arguments"),
     "losses": (),
     "models": (),
     "metrics": (),

@@ -36,6 +36,8 @@ class OwnDataModule(FileDataModule):
     is a test image, a class of one is in training alone. A part that the data have is used as it is. The only part held
     out, whatever its name, is the test part. The run's folder keeps ``splits.csv``, which :class:`TableLT` reads.
 
+    Photographs of millions of pixels are decoded at a fraction of their size, but never below twice ``size``.
+
     Args:
         root: Folder of the images; nothing is ever written into it.
         test_fraction: Part of each class's images that is held out for testing, where there is no such part.
@@ -48,6 +50,8 @@ class OwnDataModule(FileDataModule):
         ValueError: The fractions leave nothing for training.
         LtError: The data are not as they should be.
     """
+
+    shrink_on_load = 2
 
     def __init__(
         self,

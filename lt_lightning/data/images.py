@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lt_lightning.errors import LtError
 
@@ -85,6 +85,15 @@ def open_image(path: str | os.PathLike[str], smallest: int | None = None, max_pi
         raise LtError(what, str(path), fix) from error
 
 
+def open_header(file: IO[bytes]) -> ImageFile.ImageFile:
+    """Open an image and decode none of it: format, mode, size and metadata are known.
+
+    Raises:
+        Exception: Whatever the decoder raises; nothing for a file that :func:`open_image` has opened.
+    """
+    return Image.open(file, formats=FORMATS)
+
+
 def _silence_pillow() -> None:
     """Ignore Pillow's warnings, as of corrupt EXIF blocks, in this process from now on.
 
@@ -95,7 +104,7 @@ def _silence_pillow() -> None:
 
 
 def _decode(file: IO[bytes], where: str, smallest: int | None, max_pixels: int) -> Image.Image:
-    image = Image.open(file, formats=FORMATS)
+    image = open_header(file)
     if image.width * image.height > max_pixels:
         what = f"too many pixels: {image.width} x {image.height}, more than {max_pixels:,} in all"
         raise LtError(what, where, "shrink the image, or raise max_pixels if you trust it")

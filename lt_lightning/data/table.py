@@ -1,6 +1,7 @@
 """TableLT: anyone's own images, listed in a CSV file."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,24 @@ def read_table(file: Path) -> list[Row]:
     Raises:
         LtError: The file cannot be read, lacks a column, names a path twice, or a row is wrong.
     """
+    rows: list[Row] = []
+    seen: set[str] = set()
+    for row in table_rows(file):
+        if isinstance(row, LtError):
+            raise row
+        if row[0] in seen:
+            raise LtError(f"{row[0]} is listed twice", str(file), "leave each image in one row")
+        seen.add(row[0])
+        rows.append(row)
+    return rows
+
+
+def table_rows(file: Path) -> Iterator[Row | LtError]:
+    """Path, class and split of each row, or what is wrong with it.
+
+    Raises:
+        LtError: The file cannot be read, or lacks a column.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             header = stream.readline()
@@ -72,15 +91,13 @@ def read_table(file: Path) -> list[Row]:
             delimiter = max(",;\t", key=header.count)
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
             columns = _columns(next(reader, []), file)
-            rows = [_row(row, columns, f"{file}, line {reader.line_num}") for row in reader if any(row)]
+            for row in filter(any, reader):
+                try:
+                    yield _row(row, columns, f"{file}, line {reader.line_num}")
+                except LtError as error:
+                    yield error
     except (OSError, csv.Error, ValueError) as error:
         raise LtError(f"this table cannot be read ({error})", str(file), "save it as CSV in UTF-8") from error
-    seen: set[str] = set()
-    for path, _, _ in rows:
-        if path in seen:
-            raise LtError(f"{path} is listed twice", str(file), "leave each image in one row")
-        seen.add(path)
-    return rows
 
 
 def _columns(header: list[str], file: Path) -> dict[str, int]:

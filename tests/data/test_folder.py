@@ -1,11 +1,12 @@
 import csv
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from trees import COUNTS, save, tree
+from trees import COUNTS, picture, save, tree
 
 from lt_lightning.data import FolderLT, TableLT
 from lt_lightning.data.base import Split
@@ -205,3 +206,16 @@ def test_evaluation_looks_at_the_middle_always(tmp_path):
     assert (one["image"] == two["image"]).all()
     assert one["views"] == []
     assert np.asarray(data.open(1)).shape == (30, 40, 3)
+
+
+def test_large_photographs_are_decoded_smaller_but_not_below_twice_the_size(tmp_path, monkeypatch):
+    picture(1, 1600, 1200).save(tmp_path / "a.jpg")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            shutil.copy(tmp_path / "a.jpg", tmp_path / name / f"{i}.jpg")
+    (tmp_path / "a.jpg").unlink()
+    for size, expected in ((224, (800, 600)), (150, (400, 300)), (301, (1600, 1200))):
+        assert FolderLT(root=str(tmp_path), size=size).dataset("train").open(0).size == expected
+    monkeypatch.setattr(FolderLT, "shrink_on_load", None)
+    assert FolderLT(root=str(tmp_path), size=32).dataset("train").open(0).size == (1600, 1200)
