@@ -17,6 +17,7 @@ from lt_lightning.check.report import as_json, show
 from lt_lightning.check.survey import survey
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.data.folder import FolderLT
+from lt_lightning.data.listed import ListedDataModule
 from lt_lightning.data.table import TableLT
 from lt_lightning.errors import LtError
 
@@ -102,6 +103,8 @@ def _open(options: argparse.Namespace) -> LongTailDataModule:
     given = {key: value for key, value in given.items() if value is not None}
     try:
         if options.data in known:
+            if issubclass(known[options.data], ListedDataModule):
+                given.setdefault("root", "data")  # as `lt data prepare` has it
             return known[options.data](**given)
         if Path(options.data).is_dir():
             return FolderLT(options.data, **given)
