@@ -16,12 +16,34 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(<!-- table: ([\w ]+) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
+
+def plankton_table() -> str:
+    """Markdown: the runs of docs/own_images.md, of which ``results/plankton`` keeps the ``summary.json``."""
+    columns = {"acc": "all", "bal_acc": "balanced", "acc_many": "many (53)", "acc_medium": "medium (51)"}
+    columns |= {"acc_few": "few (17)", "nll": "NLL", "ece": "ECE"}
+    lines = [f"| run | {' | '.join(columns.values())} |", "|---" * (1 + len(columns)) + "|"]
+    for name, title in {"ce": "CE", "bs": "BS", "mcsm": "MCSM"}.items():
+        file = RESULTS / "plankton" / f"{name}.json"
+        if not file.is_file():
+            lines.append(f"| {title} |{' not run |' * len(columns)}")
+            continue
+        summary = json.loads(file.read_text())
+        figures, members = summary["test"]["last"], summary["losses"] if len(summary["losses"]) > 1 else []
+        rows = {f"{title}, student {m}": f"expert{m}/" for m, _ in enumerate(members, 1)} | {title: ""}
+        for row, prefix in rows.items():
+            values = {column: figures[f"{prefix}{column}"] for column in columns}
+            cells = [f"{v:.3f}" if column == "nll" else f"{100 * v:.1f}" for column, v in values.items()]
+            lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "methods": lambda: methods.table(_read("methods"), shipped(ROOT / "configs")),
     "distillation": lambda: digits.table(_read("digits")),
     "cifar": cifar.accuracy_table,
     "theory": cifar.theory_table,
     "longer": cifar.longer_table,
+    "plankton": plankton_table,
 }
 
 

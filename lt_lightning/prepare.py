@@ -13,6 +13,7 @@ from lt_lightning.arguments import Arguments
 from lt_lightning.data.archives import extract
 from lt_lightning.data.base import Split
 from lt_lightning.data.cifar import CIFARLT
+from lt_lightning.data.downloads import RemoteFile, download
 from lt_lightning.data.inaturalist import INaturalist2018, list_of
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.listed import ListedDataModule
@@ -22,7 +23,7 @@ ANNOTATIONS: dict[Split, str] = {"train": "train2018.json", "val": "val2018.json
 
 
 def prepare_data(args: list[str]) -> None:
-    """Run ``lt data prepare NAME [--root DIR] [--lists DIR]``.
+    """Run ``lt data prepare NAME [--root DIR] [--lists DIR] [--download]``.
 
     Says what to fetch, from whom, how large, on which terms, and where to put it; checks what is there: hashes and
     counts of lists, and that each image is a file. CIFAR is downloaded, iNaturalist's lists are built of its
@@ -44,30 +45,46 @@ def prepare_data(args: list[str]) -> None:
     parser.add_argument("name", choices=sorted(official), metavar="NAME", help=", ".join(sorted(official)))
     parser.add_argument("--root", type=Path, default=Path("data"), metavar="DIR", help="folder of the images (data)")
     parser.add_argument("--lists", type=Path, metavar="DIR", help="folder of the lists (that of the images)")
+    parser.add_argument("--download", action="store_true", help="fetch the lists that are missing, by their hashes")
     options = parser.parse_args(args)
     chosen = official[options.name]
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{options.name}: {(chosen.__doc__ or '').splitlines()[0].partition(': ')[2]}")
     if issubclass(chosen, ListedDataModule):
-        _prepare_listed(chosen(root=str(options.root), lists=str(options.lists or options.root)), console)
+        listed = chosen(root=str(options.root), lists=str(options.lists or options.root))
+        _say_sources(listed, console)
+        if options.download:
+            _download_lists(listed)
+        _prepare_listed(listed, console)
     else:
         module = chosen(root=str(options.root))
         module.prepare_data()
         console.print(f"ready: {sum(module.class_counts)} training images, classes {_span(module.class_counts)}")
 
 
-def _prepare_listed(module: ListedDataModule, console: Console) -> None:
-    name = type(module).__name__
+def _say_sources(module: ListedDataModule, console: Console) -> None:
     console.print(f"terms: {module.terms}")
     for source in module.sources:
-        check = f"\n    {source.digest.replace(':', ' ')}" if source.digest else ""
-        console.print(f"  {source.what}, {source.size}\n    from {source.url}\n    to {source.place}{check}")
+        _say(console, *source)
+    for listed in module.published.values():
+        size = f"{listed.size / 1e6:.1f} MB" if listed.size else "made of the annotations"
+        _say(console, f"list {listed.name}", listed.url, size, f"lists/{listed.name}", listed.digests[0])
     console.print(f"root is {module.root}, lists is {module.lists}")
+
+
+def _say(console: Console, what: str, url: str, size: str, place: str, digest: str) -> None:
+    console.print(f"  {what}, {size}\n    from {url}\n    to {place}\n    {digest}")
+
+
+def _prepare_listed(module: ListedDataModule, console: Console) -> None:
+    name = type(module).__name__
     if type(module) is INaturalist2018:
         _build_lists(module, console)
     missing = [listed.name for listed in module.published.values() if not (module.lists / listed.name).is_file()]
     if missing:
-        console.print(f"missing: {', '.join(missing)} in {module.lists}; fetch them, then run this again")
+        console.print(
+            f"missing: {', '.join(missing)} in {module.lists}; fetch them, or add --download, then run this again"
+        )
         raise SystemExit(1)
     for split, listed in module.published.items():
         module.parse(split, module.style(module.read(split)))
@@ -92,6 +109,13 @@ def _prepare_listed(module: ListedDataModule, console: Console) -> None:
 
 def _span(counts: list[int]) -> str:
     return f"{len(counts)}, from {max(counts)} to {min(counts)} training images"
+
+
+def _download_lists(module: ListedDataModule) -> None:
+    for listed in module.published.values():
+        if listed.size and not (module.lists / listed.name).exists():
+            licence = "that of the repository, if it states one"
+            download(RemoteFile(listed.url, listed.digests[0], listed.size, licence), module.lists / listed.name)
 
 
 def _build_lists(module: ListedDataModule, console: Console) -> None:

@@ -78,7 +78,7 @@ def make(name: str, root: Path, patch: pytest.MonkeyPatch, lists: bool = True) -
     expected: dict[Split, PublishedList] = {}
     for split, lines in listed.items():
         digest = f"sha256:{hashlib.sha256(text(lines).encode()).hexdigest()}"
-        expected[split] = PublishedList(module.published[split].name, len(lines), (digest,))
+        expected[split] = module.published[split]._replace(images=len(lines), digests=(digest,))
         if lists:
             (root / "lists" / expected[split].name).write_text(text(lines))
     patch.setattr(module, "published", expected)

@@ -5,11 +5,9 @@ from typing import Any, ClassVar
 
 from lt_lightning.data.augment import Augmentation, RandomHorizontalFlip
 from lt_lightning.data.base import Split
-from lt_lightning.data.listed import ListedDataModule, PublishedList, Source, rewrite
+from lt_lightning.data.listed import BALANCING, MCE, ListedDataModule, PublishedList, Source, rewrite
 from lt_lightning.data.views import ColorJitter
 
-BALANCING = "https://github.com/facebookresearch/classifier-balancing/tree/f162adef/data/ImageNet_LT"
-MCE = "https://github.com/lhl2211000/MCE/tree/1daf0ae2/data_txt/ImageNet20-LT"
 IMAGES = (
     Source(
         "training images, ILSVRC2012_img_train.tar, which holds an archive for each class",
@@ -43,23 +41,23 @@ class ImageNetLT(ListedDataModule):
     """
 
     terms = "ImageNet's terms of access: non-commercial research and education, on registration"
-    sources: ClassVar[tuple[Source, ...]] = (
-        *IMAGES,
-        Source("lists, ImageNet_LT_{train,val,test}.txt", BALANCING, "8 MB", "lists/ImageNet_LT_train.txt, ..."),
-    )
+    sources: ClassVar[tuple[Source, ...]] = (*IMAGES,)
     published: ClassVar[dict[Split, PublishedList]] = {
         "train": PublishedList(
-            "ImageNet_LT_train.txt",
+            f"{BALANCING}/ImageNet_LT/ImageNet_LT_train.txt",
+            4_658_674,
             115_846,
             ("sha256:efbdbad4f050237c310b2f354cf95a8b1d7c8d57a63c4ea4bb6bf2bcb012f37f",),
         ),
         "val": PublishedList(
-            "ImageNet_LT_val.txt",
+            f"{BALANCING}/ImageNet_LT/ImageNet_LT_val.txt",
+            804_172,
             20_000,
             ("sha256:9af7ba688acf9532ff5845a8fb14a1e97fdc4c51ac48bc72c08ea9c3f7ff142e",),
         ),
         "test": PublishedList(
-            "ImageNet_LT_test.txt",
+            f"{BALANCING}/ImageNet_LT/ImageNet_LT_test.txt",
+            2_344_500,
             50_000,
             ("sha256:d1590191cf8a71fada7b1aaedaa2d139a2aea93ff2f1b755319d0bd8dbaa55d5",),
         ),
@@ -97,18 +95,17 @@ class ImageNet20LT(ImageNetLT):
     """
 
     selected_on_test = True
-    sources: ClassVar[tuple[Source, ...]] = (
-        IMAGES[0],
-        Source("lists, ImageNet_LT_{train,val}.txt", MCE, "0.2 MB", "lists/ImageNet_LT_train.txt, ..."),
-    )
+    sources: ClassVar[tuple[Source, ...]] = (IMAGES[0],)
     published: ClassVar[dict[Split, PublishedList]] = {
         "train": PublishedList(
-            "ImageNet_LT_train.txt",
+            f"{MCE}/ImageNet20-LT/ImageNet_LT_train.txt",
+            136_142,
             3_498,
             ("sha256:f8db27a1ddae16c6276416c063190984d081ceb12ed3f26b40ed98a6af7313ea",),
         ),
         "val": PublishedList(
-            "ImageNet_LT_val.txt",
+            f"{MCE}/ImageNet20-LT/ImageNet_LT_val.txt",
+            39_110,
             1_000,
             ("sha256:6a79544de80d55849a37c59892706d290ed6882271c1c3d5bbdb797c1d78d82c",),
         ),

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lt_lightning.data.base import Split
-from lt_lightning.data.listed import ListedDataModule, PublishedList, Source
+from lt_lightning.data.listed import BALANCING, MCE, ListedDataModule, PublishedList, Source
 from lt_lightning.errors import LtError
 
 BUCKET = "https://ml-inat-competition-datasets.s3.amazonaws.com/2018"
-BALANCING = "https://github.com/facebookresearch/classifier-balancing/tree/f162adef/data/iNaturalist18"
-MCE = "https://github.com/lhl2211000/MCE/tree/1daf0ae2/data_txt/iNaturalist13"
 IMAGES = Source(
     "training and validation images, train_val2018.tar.gz",
     f"{BUCKET}/train_val2018.tar.gz",
@@ -54,12 +52,17 @@ class INaturalist2018(ListedDataModule):
             "root/val2018.json.tar.gz",
             "md5:f2ed8bfe3e9901cdefceb4e53cd3775d",
         ),
-        Source("or the lists, iNaturalist18_{train,val}.txt", BALANCING, "30 MB", "lists/iNaturalist18_train.txt, ..."),
     )
     published: ClassVar[dict[Split, PublishedList]] = {
-        "train": PublishedList("iNaturalist18_train.txt", 437_513, ("git:4accdb7584d2f0a5106c40a33ed6afa392189bcc",)),
+        "train": PublishedList(
+            f"{BALANCING}/iNaturalist18/iNaturalist18_train.txt",
+            0,  # made of the annotations
+            437_513,
+            ("git:4accdb7584d2f0a5106c40a33ed6afa392189bcc",),
+        ),
         "val": PublishedList(
-            "iNaturalist18_val.txt",
+            f"{BALANCING}/iNaturalist18/iNaturalist18_val.txt",
+            1_677_390,
             24_426,
             ("sha256:efaeff65f80641b60864470e6f255aa69453406ef5717eec8c6681748f3a61f3",),
         ),
@@ -81,18 +84,19 @@ class INaturalist13(INaturalist2018):
         **kwargs: Arguments of :class:`~lt_lightning.data.listed.ListedDataModule`.
     """
 
-    sources: ClassVar[tuple[Source, ...]] = (
-        IMAGES,
-        Source("lists, iNaturalist18_{train,val}.txt", MCE, "0.5 MB", "lists/iNaturalist18_train.txt, ..."),
-    )
+    sources: ClassVar[tuple[Source, ...]] = (IMAGES,)
     published: ClassVar[dict[Split, PublishedList]] = {
         "train": PublishedList(
-            "iNaturalist18_train.txt",
+            f"{MCE}/iNaturalist13/iNaturalist18_train.txt",
+            499_560,
             7_525,
             ("sha256:17b7b8ed706319e5c662e254a8fc35381abed17ea81160cfbb93e43411bd78d5",),
         ),
         "val": PublishedList(
-            "iNaturalist18_val.txt", 715, ("sha256:373131ffb78c30fd9096e15c813a298ea8f4decc85ce0ce35bc46ef33fce6e84",)
+            f"{MCE}/iNaturalist13/iNaturalist18_val.txt",
+            47_904,
+            715,
+            ("sha256:373131ffb78c30fd9096e15c813a298ea8f4decc85ce0ce35bc46ef33fce6e84",),
         ),
     }
     groups = 10, 2, 1

@@ -13,6 +13,9 @@ from lt_lightning.data.index import ImageIndex
 from lt_lightning.errors import LtError
 
 MANY, FEW = 100, 20
+RAW = "https://raw.githubusercontent.com"
+BALANCING = f"{RAW}/facebookresearch/classifier-balancing/f162adef63fdf592d0b8a0f6e52bc481fc08785f/data"
+MCE = f"{RAW}/lhl2211000/MCE/1daf0ae2120c34181b6cab8788adc387b66a1a68/data_txt"
 
 
 class Source(NamedTuple):
@@ -23,28 +26,36 @@ class Source(NamedTuple):
         url: Where it is.
         size: How large it is, in words.
         place: Where it belongs, within ``root`` or ``lists``.
-        digest: ``md5:...`` of the file, where its authors say it.
+        digest: ``md5:...`` of the file, as its authors say.
     """
 
     what: str
     url: str
     size: str
     place: str
-    digest: str = ""
+    digest: str
 
 
 class PublishedList(NamedTuple):
     """The list of a split.
 
     Attributes:
-        name: Of the file.
+        url: Where it is published; its last part is the file's name.
+        size: Its bytes; 0 if it is made of something else than fetched.
         images: Lines.
-        digests: ``sha256:...`` or ``git:...`` (a git blob) of the copies that are known to be right.
+        digests: ``sha256:...`` or ``git:...`` (a git blob) of the copies that are known to be right, the one at ``url``
+            first.
     """
 
-    name: str
+    url: str
+    size: int
     images: int
     digests: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the file."""
+        return self.url.rpartition("/")[2]
 
 
 class ListedDataModule(FileDataModule):

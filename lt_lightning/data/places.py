@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 from lt_lightning.data.augment import Augmentation, RandomHorizontalFlip
 from lt_lightning.data.base import Split
-from lt_lightning.data.listed import ListedDataModule, PublishedList, Source, rewrite
+from lt_lightning.data.listed import BALANCING, ListedDataModule, PublishedList, Source, rewrite
 from lt_lightning.data.views import ColorJitter
 
 PLACES = "http://places2.csail.mit.edu/download.html"
-BALANCING = "https://github.com/facebookresearch/classifier-balancing/tree/f162adef/data/Places_LT"
 
 
 class PlacesLT(ListedDataModule):
@@ -46,11 +45,11 @@ class PlacesLT(ListedDataModule):
             "root/val_256/Places365_val_00000001.jpg, ...",
             "md5:e27b17d8d44f4af9a78502beb927f808",
         ),
-        Source("lists, Places_LT_{train,val,test}.txt", BALANCING, "4 MB", "lists/Places_LT_train.txt, ..."),
     )
     published: ClassVar[dict[Split, PublishedList]] = {
         "train": PublishedList(
-            "Places_LT_train.txt",
+            f"{BALANCING}/Places_LT/Places_LT_train.txt",
+            2_092_674,
             62_500,
             (
                 "sha256:726c4871dcbf07ce2f857703bfe32e9a83ffbf52d704239f6d95c4f4f4c247f7",
@@ -58,7 +57,8 @@ class PlacesLT(ListedDataModule):
             ),
         ),
         "val": PublishedList(
-            "Places_LT_val.txt",
+            f"{BALANCING}/Places_LT/Places_LT_val.txt",
+            253_480,
             7_300,
             (
                 "sha256:719e3cf3766c09134ea28f56f1036c78def511ac1ed2c2532a6beef78f2439ba",
@@ -66,7 +66,8 @@ class PlacesLT(ListedDataModule):
             ),
         ),
         "test": PublishedList(
-            "Places_LT_test.txt",
+            f"{BALANCING}/Places_LT/Places_LT_test.txt",
+            1_705_400,
             36_500,
             (
                 "sha256:44eee8441c8098c59195465abede425721bc35525d75209f9433b161a6eb37bc",

@@ -26,6 +26,7 @@ def test_recipe(name, overlay, method, tmp_path, monkeypatch):
     module, root = make(name, tmp_path / "images", monkeypatch), ["--root", str(tmp_path / "images")]
     lists = str(tmp_path / "images" / "lists")
     main(["data", "prepare", module.__name__, *root, "--lists", lists])
+    main(["data", "check", module.__name__, *root, "--lists", lists, "--num_workers", "1"])  # exits 1 on errors
     data = ["--data.root", str(tmp_path / "images"), "--data.lists", lists]
     on = ["--config", str(ROOT / "configs" / "on" / f"{overlay}.yaml"), *data, *SMALL, *STEP]
     run = fit(tmp_path / "run", *on, config=method)

@@ -1,7 +1,10 @@
 import json
 import os
 import tarfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -82,6 +85,31 @@ def test_inaturalists_lists_are_built_of_its_annotations(packed, tmp_path, monke
         "iNaturalist18_train.txt",
         "iNaturalist18_val.txt",
     }
+
+
+def test_lists_are_downloaded_by_their_hashes(tmp_path, monkeypatch, capsys):
+    module = make("places small", tmp_path, monkeypatch)
+    words = ["PlacesLT", "--root", str(tmp_path), "--lists", str(tmp_path / "fetched"), "--download"]
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "lists"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        there = {
+            split: listed._replace(
+                url=f"{address}/{listed.name}", size=(tmp_path / "lists" / listed.name).stat().st_size
+            )
+            for split, listed in module.published.items()
+        }
+        monkeypatch.setattr(module, "published", there)
+        prepare_data(words)
+        assert "ready: classes 3" in capsys.readouterr().out
+        (tmp_path / "fetched" / "Places_LT_val.txt").unlink()
+        wrong = there["val"]._replace(digests=("sha256:" + 64 * "0",))
+        monkeypatch.setattr(module, "published", {**there, "val": wrong})
+        with pytest.raises(LtError, match="its sha256 is"):
+            prepare_data(words)
+        server.shutdown()
+    assert not (tmp_path / "fetched" / "Places_LT_val.txt").exists()
 
 
 def test_annotations_that_are_none(tmp_path, monkeypatch):
