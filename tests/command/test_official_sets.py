@@ -15,6 +15,7 @@ RECIPES = [  # set, overlay, method
     ("imagenet nested", "imagenet_lt_experts", "sade"),
     ("imagenet 20", "imagenet20_lt", "mcem"),
     ("places small", "places_lt", "ce"),
+    ("places large", "places_lt_experts", "balpoe"),
     ("inaturalist", "inaturalist18", "posthoc"),
     ("inaturalist", "inaturalist18_experts", "ride"),
     ("inaturalist 13", "inaturalist13", "mcem_bcl"),
