@@ -29,6 +29,7 @@ from lt_lightning.callbacks import (
     TrainingLog,
 )
 from lt_lightning.check import check_data
+from lt_lightning.checkpoint_io import WholeCheckpointIO
 from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
@@ -39,6 +40,7 @@ from lt_lightning.parser import Parser
 from lt_lightning.prepare import prepare_data
 from lt_lightning.recipes import TRAINED_FIRST, trained_first
 from lt_lightning.seeds import compare_seeds
+from lt_lightning.whole_files import sweep
 
 NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
@@ -136,6 +138,7 @@ class LongTailCLI(LightningCLI):
 
     def _prepare_fit(self, config: Any) -> None:
         run = Path(config.trainer.default_root_dir)
+        sweep(run)
         resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()
         if (run / "last.ckpt").exists() and not resumed and not config.trainer.fast_dev_run:
             raise LtError(
@@ -162,10 +165,12 @@ class LongTailCLI(LightningCLI):
             raise LtError(str(cause), "the configuration", "change this value") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer with the loggers of the run."""
+        """Build the trainer with the loggers of the run, and checkpoints that are whole."""
         folder = self._get(self.config, "trainer.default_root_dir")
         loggers = [RunCSVLogger(folder), self._get(self.config_init, "wandb")]
-        return super().instantiate_trainer(logger=loggers, **kwargs)
+        trainer = super().instantiate_trainer(logger=loggers, **kwargs)
+        trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        return trainer
 
 
 def _shipped(arg: str) -> str:

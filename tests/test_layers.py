@@ -28,6 +28,7 @@ MAY_USE_LIGHTNING = (
     "seeds.py",
     "loggers.py",
     "checkpoints.py",
+    "checkpoint_io.py",
     "modules/",
     "callbacks/",
     "data/base.py",

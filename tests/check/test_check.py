@@ -472,8 +472,8 @@ def test_copies_in_memory_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 class Listed(ListedDataModule):
     published: ClassVar[dict[Split, PublishedList]] = {
-        "train": PublishedList("train.txt", 4, ()),
-        "val": PublishedList("val.txt", 2, ()),
+        "train": PublishedList("lists/train.txt", 0, 4, ()),
+        "val": PublishedList("lists/val.txt", 0, 2, ()),
     }
     groups = 0, 0, 2
 

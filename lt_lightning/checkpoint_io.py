@@ -1,0 +1,55 @@
+"""How checkpoints reach the disk, and come back."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+
+from lt_lightning.checkpoints import read_checkpoint
+from lt_lightning.errors import LtError
+from lt_lightning.whole_files import whole_file
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are whole, or the ones before, at whatever moment a process or a machine dies."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint in the place of the one before.
+
+        Raises:
+            LtError: It cannot be written; the one before is as it was.
+        """
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(target) as file:
+                torch.save(checkpoint, file)
+        except (OSError, RuntimeError) as error:  # torch turns what a file raises into a RuntimeError
+            free = shutil.disk_usage(target.parent).free / 2**20 if target.parent.is_dir() else 0
+            full = _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < 1
+            what = f"the checkpoint cannot be written ({'no space left' if full else error}; {free:,.0f} MiB are free)"
+            fix = "make room, or name another folder by --trainer.default_root_dir; the checkpoint before is whole"
+            raise LtError(what, str(target), fix) from error
+
+    def load_checkpoint(self, path: str | os.PathLike[str], *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a checkpoint: tensors and plain values, to the CPU, from a file.
+
+        Raises:
+            LtError: There is none.
+        """
+        return read_checkpoint(str(path))
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """Of the first error of the system among an error and those it came from."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None
