@@ -25,6 +25,7 @@ from lt_lightning.callbacks import (
     Predictions,
     Pretrained,
     Report,
+    RunLock,
     TestPriors,
     TrainingLog,
 )
@@ -99,7 +100,15 @@ class LongTailCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
-                "callbacks": [Evaluation(), Diversity(), TestPriors(), TrainingLog(), Predictions(), Report()],
+                "callbacks": [
+                    RunLock(),
+                    Evaluation(),
+                    Diversity(),
+                    TestPriors(),
+                    TrainingLog(),
+                    Predictions(),
+                    Report(),
+                ],
             },
             args=list(sys.argv[1:] if args is None else args),
         )
@@ -226,3 +235,6 @@ def main(args: Sequence[str] | None = None) -> None:
     except LtError as error:
         print(f"lt: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("lt: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -8,6 +8,7 @@ from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.pretrained import Pretrained
 from lt_lightning.callbacks.report import Report
+from lt_lightning.callbacks.run_lock import RunLock
 from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
 from lt_lightning.callbacks.shifts import TestPriors
 from lt_lightning.callbacks.training import TrainingLog
@@ -24,6 +25,7 @@ __all__ = [
     "Pretrained",
     "Ramp",
     "Report",
+    "RunLock",
     "TestPriors",
     "TrainingLog",
 ]

@@ -1,14 +1,23 @@
 """The checkpoint to resume from and to report."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from lt_lightning.signals import StopRequest
+
+AGREE_EVERY = 8
+"""Steps after which processes ask each other whether one was told to stop: a collective in each would cost speed."""
+
 
 class LastCheckpoint(Checkpoint):
     """Writes ``last.ckpt`` at the end of every epoch, after its validation, and within epochs if asked to.
+
+    A run that is told to stop (SIGTERM, SIGINT, SIGUSR1) ends the step it is in, or the validation, writes it, and
+    exits with 128 and the signal's number; all processes of a run after the same step, at most eight later.
 
     Args:
         dirpath: Folder of the run; the command sets it.
@@ -17,15 +26,46 @@ class LastCheckpoint(Checkpoint):
 
     def __init__(self, dirpath: str = "runs", every_n_train_steps: int = 0) -> None:
         self.path, self.every_n_train_steps = Path(dirpath) / "last.ckpt", every_n_train_steps
+        self.stop = StopRequest()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to listen; Lightning's own handlers are in place by now."""
+        self.stop.listen()
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Listen no more."""
+        self.stop.release()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Listen no more."""
+        self.stop.release()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Write within an epoch."""
-        if self.every_n_train_steps and trainer.global_step % self.every_n_train_steps == 0:
+        stopped = self._told(trainer, batch_idx)
+        if stopped or (self.every_n_train_steps and trainer.global_step % self.every_n_train_steps == 0):
             self._save(trainer)
+        if stopped:
+            self._exit(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write at its end."""
         self._save(trainer)
+        if self._told(trainer, AGREE_EVERY - 1):
+            self._exit(trainer)
+
+    def _told(self, trainer: Trainer, batch_idx: int) -> bool:
+        told = self.stop.signum is not None
+        if trainer.world_size == 1:
+            return told
+        return (batch_idx + 1) % AGREE_EVERY == 0 and trainer.strategy.reduce_boolean_decision(told, all=False)
+
+    def _exit(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero:
+            print(f"lt: stopped; go on by: lt fit --ckpt_path {self.path}", file=sys.stderr, flush=True)
+        raise SystemExit(self.stop.exit_status)
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]

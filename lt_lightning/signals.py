@@ -1,0 +1,51 @@
+"""Being told to stop: by a scheduler, or by Ctrl-C."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
+"""What schedulers and terminals send."""
+
+
+class StopRequest:
+    """Remembers that a process was told to stop; told again, it stops at once.
+
+    Attributes:
+        signum: The signal that told it; None as long as none did.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._before: dict[int, Any] = {}
+        self._process = 0
+
+    @property
+    def exit_status(self) -> int:
+        """Of a process that a signal ends, as shells have it: 128 and its number."""
+        return 128 + (self.signum or signal.SIGTERM)
+
+    def listen(self) -> None:
+        """Take the place of the signals' handlers."""
+        self._process = os.getpid()
+        if threading.current_thread() is threading.main_thread():  # only there can they be set
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+
+    def release(self) -> None:
+        """Give the signals back to who had them."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a loading process, which inherits handlers, ends with its parent
+            if signum == signal.SIGTERM:
+                os._exit(128 + signum)
+        elif self.signum is None:
+            self.signum = signum
+            print(f"lt: {signal.Signals(signum).name}: stopping after this step", file=sys.stderr, flush=True)
+        else:
+            os._exit(128 + signum)  # checkpoints are whole at any moment
