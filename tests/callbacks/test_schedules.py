@@ -120,14 +120,6 @@ def test_weights_have_the_precision_of_the_loss(tmp_path: Path) -> None:
         assert loss(torch.randn(4, 3).double(), torch.tensor([0, 1, 2, 0])).dtype == torch.float64
 
 
-def test_a_module_without_terms_is_weighted_too(tmp_path: Path) -> None:
-    module = Method()
-    del module.terms
-    trainer = Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False)
-    DeferredReweighting(0.0).on_train_epoch_start(trainer, module)
-    assert module.losses[0].class_weight is not None
-
-
 def schedules() -> list[Schedule]:
     return [DeferredReweighting(0.5), Ramp("distill_weight", 3), ParabolicTransition()]
 
