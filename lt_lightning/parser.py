@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+import yaml
+from jsonargparse import get_loader, set_loader
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
@@ -25,6 +27,34 @@ UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the 
     r"invalid choice: '([^']+)'",
 )
 BAD_VALUE = r"Expected (?:a|an|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)\. Got value: (.+)"
+
+
+def _load_strictly(text: str) -> Any:
+    """Read YAML as jsonargparse does, but refuse a key that stands twice, of which YAML would drop the first.
+
+    Raises:
+        LtError: One does.
+    """
+    _refuse_twins(yaml.compose(text, Loader=yaml.SafeLoader))
+    return READ_YAML(text)
+
+
+def _refuse_twins(node: yaml.Node | None) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                where = f"line {key.start_mark.line + 1} of a configuration"
+                raise LtError(f"the key {key.value!r} stands twice in one place", where, "remove one of them")
+            seen.add(str(key.value))
+            _refuse_twins(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_twins(value)
+
+
+READ_YAML = get_loader("yaml")
+set_loader("yaml", _load_strictly, exceptions=(yaml.YAMLError,))
 
 
 class Parser(LightningArgumentParser):

@@ -77,6 +77,21 @@ def test_a_broken_file_is_refused(tmp_path, capsys):
     assert "line 1" in refusal([*CE, "--config", str(tmp_path / "bad.yaml")], capsys)[0]
 
 
+@pytest.mark.parametrize(
+    ("text", "twin", "line"),
+    [
+        ("trainer: {max_epochs: 3}\nmodel: {}\ntrainer: {max_epochs: 1}", "trainer", 3),
+        ("trainer:\n  max_epochs: 3\n  precision: 32\n  max_epochs: 4", "max_epochs", 4),
+        ("model: {init_args: {losses: [{class_path: CrossEntropy, class_path: Focal}]}}", "class_path", 1),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text, twin, line, tmp_path, capsys):
+    (tmp_path / "bad.yaml").write_text(text)
+    what, where, _ = refusal([*CE, "--config", str(tmp_path / "bad.yaml")], capsys)
+    assert f"'{twin}' stands twice" in what
+    assert f"line {line}" in where
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path, capsys):
     short = ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
     before = {path: path.read_bytes() for path in fit(tmp_path, *short).iterdir() if path.is_file()}
