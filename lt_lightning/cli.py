@@ -31,7 +31,7 @@ from lt_lightning.callbacks import (
 )
 from lt_lightning.check import check_data
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import read_checkpoint, stored_config
+from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
@@ -39,7 +39,7 @@ from lt_lightning.methods import list_methods
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.prepare import prepare_data
-from lt_lightning.recipes import TRAINED_FIRST, trained_first
+from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.seeds import compare_seeds
 from lt_lightning.whole_files import sweep
 
@@ -133,7 +133,7 @@ class LongTailCLI(LightningCLI):
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
-        args = [_shipped(arg) for arg in args]
+        args = _with_checkpoint([_shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
         if config.ckpt_path in NAMED:
@@ -148,13 +148,14 @@ class LongTailCLI(LightningCLI):
     def _prepare_fit(self, config: Any) -> None:
         run = Path(config.trainer.default_root_dir)
         sweep(run)
+        last = run / "last.ckpt"
         resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()
-        if (run / "last.ckpt").exists() and not resumed and not config.trainer.fast_dev_run:
-            raise LtError(
-                "this folder holds a run already",
-                str(run),
-                f"resume it (--ckpt_path {run}/last.ckpt), name another (--trainer.default_root_dir DIR) or remove it",
-            )
+        if last.exists() and not resumed and not config.trainer.fast_dev_run:
+            if is_finished(run) or self._plain(config, run) != _without_paths(stored_config(str(last)) or {}):
+                fix = f"resume it (--resume {run}), name another (--trainer.default_root_dir DIR) or remove it"
+                raise LtError("this folder holds another run, or a finished one", str(run), fix)
+            config.ckpt_path = str(last)
+            print(f"lt: going on with the run in {run}", file=sys.stderr)
         model = config.model.init_args
         for name in (name for name in TRAINED_FIRST if name in model):
             files = [str(path.absolute) for path in config.config or [] if path is not None]
@@ -162,6 +163,13 @@ class LongTailCLI(LightningCLI):
             hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
             inherited = {key: plain[key] for key in ("seed_everything", "data")} | {"trainer": hardware}
             model[name] = trained_first(model[name], files, inherited, run / name)
+
+    def _plain(self, config: Any, run: Path) -> dict[str, Any]:
+        """What a run would be, as its checkpoints say it."""
+        plain: dict[str, Any] = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
+        for name in (name for name in TRAINED_FIRST if str(config.model.init_args.get(name)).endswith(RECIPES)):
+            plain["model"]["init_args"][name] = str((run / name / "last.ckpt").resolve())
+        return _without_paths(plain)
 
     def instantiate_classes(self) -> None:
         """Build everything; a value that a constructor refuses is the user's mistake."""
@@ -191,6 +199,14 @@ def _shipped(arg: str) -> str:
     return arg
 
 
+def _with_checkpoint(args: list[str]) -> list[str]:
+    """``--resume RUN`` is ``--ckpt_path RUN/last.ckpt``."""
+    if "--resume" not in args[:-1]:
+        return args
+    place = args.index("--resume")
+    return [*args[:place], "--ckpt_path", str(Path(args[place + 1]) / "last.ckpt"), *args[place + 2 :]]
+
+
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     command = next((i for i, arg in enumerate(args) if arg in subcommands), None)
     path = next(iter(_values(args, "--ckpt_path")), None)
@@ -210,6 +226,11 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
         trainer = {**config["trainer"], **trainer}
     kept = {key: config[key] for key in keys if config.get(key) is not None} | {"trainer": trainer}
     return [*args[: command + 1], "--config", yaml.safe_dump(kept, sort_keys=False), *args[command + 1 :]]
+
+
+def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without the files that it was read from."""
+    return {key: value for key, value in config.items() if key not in ("config", "ckpt_path")}
 
 
 def _values(args: list[str], flag: str) -> list[str]:

@@ -21,6 +21,9 @@ RANKS |= {"MASTER_ADDR", "MASTER_PORT"}
 TRAINED_FIRST = (TEACHER, "first_stage")
 """Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
 
+RECIPES = (".yaml", ".yml")
+"""How the names of recipes end."""
+
 OWN = ("batch_size", "augment", "num_views", "view_augment", "mix", "order")
 """What of the data a recipe, or an overlay, decides for its model."""
 
@@ -47,7 +50,7 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
     Raises:
         LtError: There is no such file, the recipe fails, or the folder holds a model of other data.
     """
-    if not model.endswith((".yaml", ".yml")):
+    if not model.endswith(RECIPES):
         read_checkpoint(model)
         return str(Path(model).resolve())
     recipe = next((p for p in (*(Path(c).parent / model for c in configs[:1]), Path(model)) if p.is_file()), None)

@@ -96,7 +96,7 @@ def test_a_finished_run_is_not_overwritten(tmp_path, capsys):
     short = ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
     before = {path: path.read_bytes() for path in fit(tmp_path, *short).iterdir() if path.is_file()}
     what, where, _ = refusal([*CE, *short, "--trainer.default_root_dir", str(tmp_path)], capsys)
-    assert "holds a run already" in what
+    assert "holds another run, or a finished one" in what
     assert str(tmp_path) in where
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import fit, load
+from commands import ROOT, fit, load
 
 from lt_lightning.callbacks import TrainingLog
 from lt_lightning.cli import main
@@ -113,3 +113,34 @@ def test_resume_needs_no_configuration(tmp_path, monkeypatch, teacher, uninterru
     with (tmp_path / "metrics.csv").open(newline="") as file:
         epochs = [row["epoch"] for row in csv.DictReader(file) if row["train/loss"]]
     assert epochs == ["0", "1", "2", "3"]  # what was logged before the stop is still there
+
+
+@pytest.mark.parametrize("teaching", ["a checkpoint", "a recipe"])
+def test_the_same_command_again_goes_on(teaching, tmp_path, monkeypatch, teacher, uninterrupted, capsys):
+    recipe = tmp_path / "quick.yaml"
+    recipe.write_text((ROOT / "configs" / "bs.yaml").read_text().replace("max_epochs: 200", "max_epochs: 1"))
+    recipe.write_text(recipe.read_text().replace("data/digits_lt.yaml", str(ROOT / "configs/data/digits_lt.yaml")))
+    taught = ["--model.teacher", str(recipe)] if teaching == "a recipe" else teacher
+    train_until(STEPS + 1, tmp_path / "run", monkeypatch, *taught)
+    fit(tmp_path / "run", *SCHEDULE, *taught, config="mcsm")
+    assert "going on with the run" in capsys.readouterr().err
+    resumed = load(tmp_path / "run" / "last.ckpt")
+    assert resumed["global_step"] == EPOCHS * STEPS
+    if teaching == "a checkpoint":
+        assert_same(resumed["state_dict"], uninterrupted["state_dict"])
+
+
+@pytest.mark.parametrize("change", [["--seed_everything", "1"], ["--model.skill_weight", "0.7"], ["--data.few", "5"]])
+def test_another_command_does_not(change, tmp_path, monkeypatch, teacher, capsys):
+    train_until(STEPS + 1, tmp_path, monkeypatch, *teacher)
+    before = (tmp_path / "last.ckpt").read_bytes()
+    with pytest.raises(SystemExit, match="2"):
+        fit(tmp_path, *SCHEDULE, *teacher, *change, config="mcsm")
+    assert "holds another run" in capsys.readouterr().err
+    assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
+def test_resume_names_a_run(tmp_path, monkeypatch, teacher, uninterrupted):
+    train_until(2 * STEPS, tmp_path, monkeypatch, *teacher)
+    main(["fit", "--resume", str(tmp_path)])
+    assert_same(load(tmp_path / "last.ckpt")["state_dict"], uninterrupted["state_dict"])

@@ -76,7 +76,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys):
     bs = ["fit", "--config", str(ROOT / "configs" / "bs.yaml"), "--trainer.default_root_dir", str(tmp_path), *FLAGS]
     (tmp_path / "last.ckpt").unlink(missing_ok=True)  # without it, the folder looks as if there were no run
     lines = refusal(bs, capsys)
-    assert "another process trains in this folder" in lines[0] or "holds a run already" in lines[0]
+    assert "another process trains in this folder" in lines[0] or "holds another run" in lines[0]
     process.kill()
     process.communicate()
     (tmp_path / "last.ckpt").unlink(missing_ok=True)
