@@ -17,7 +17,7 @@ SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]
 def test_own_images(tmp_path, monkeypatch, capsys):
     page = (ROOT / "docs" / "own_images.md").read_text()
     lines = [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 7
+    assert len(lines) == 8
     monkeypatch.chdir(tmp_path)
     tree(tmp_path / "plankton" / "train", ending=".png")
     tree(tmp_path / "plankton" / "test", dict.fromkeys(COUNTS, 2), ending=".png", start=100)
