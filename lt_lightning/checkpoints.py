@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lt_lightning.errors import LtError
 
-CONFIG, CLASS_NAMES = "lt_config", "lt_class_names"
-"""Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML and its classes."""
+CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_counts"
+"""Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML, and of its classes
+the names and the training images."""
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -103,6 +104,22 @@ def check_classes(path: str, class_names: list[str]) -> None:
             path,
             "use a model that was trained on the same classes in the same order",
         )
+
+
+def check_counts(path: str, class_counts: list[int]) -> None:
+    """See that a checkpoint's model was trained on as many images of each class as the data has for training.
+
+    Losses, corrections for the prior and shot groups depend on them.
+
+    Raises:
+        LtError: They differ.
+    """
+    theirs = read_checkpoint(path).get(CLASS_COUNTS, class_counts)
+    if theirs != class_counts:
+        c = next(c for c, (a, b) in enumerate(zip(theirs, class_counts, strict=True)) if a != b)
+        what = f"it was trained on {theirs[c]} images of class {c}, the data has {class_counts[c]} for training"
+        fix = "use the data of its run; other images to test on go into a table, below those of its splits.csv"
+        raise LtError(what, path, fix)
 
 
 def is_finished(run: Path) -> bool:

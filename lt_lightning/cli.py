@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
@@ -57,16 +59,21 @@ NAMED = ("best", "last")
 
 
 def no_such_command(words: list[str]) -> None:
-    """Refuse ``lt data`` without a command that there is.
+    """Say what ``lt data`` can do, and refuse what it cannot.
 
     Raises:
-        LtError: Always.
+        LtError: There is no such command.
     """
-    raise LtError(
-        f"expected check or prepare, got {' '.join(words) or 'nothing'}", "lt data", "type: lt data check PATH"
-    )
+    if words in (["--help"], ["-h"]):
+        print("lt data check PATH|NAME   what is wrong with a set of images")
+        print("lt data prepare NAME      what a known set needs, and whether it is there")
+        return
+    got = " ".join(words) or "nothing"
+    raise LtError(f"expected check or prepare, got {got}", "lt data", "type: lt data check PATH")
 
 
+FILES_OF_DATA = "root", "lists", "file", "skip"
+"""Arguments of data modules that name files and folders."""
 SMALL: dict[str, Callable[[list[str]], None]] = {
     "methods": partial(list_methods, roots=ROOTS),
     "seeds": compare_seeds,
@@ -136,6 +143,9 @@ class LongTailCLI(LightningCLI):
         args = _with_checkpoint([_shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
+        for name in FILES_OF_DATA:  # so that a checkpoint can be used from any directory
+            if value := config.data.init_args.get(name):
+                config.data.init_args[name] = str(Path(value).absolute())
         if config.ckpt_path in NAMED:
             config.ckpt_path = str(Path(config.trainer.default_root_dir) / f"{config.ckpt_path}.ckpt")
             read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without
@@ -161,7 +171,7 @@ class LongTailCLI(LightningCLI):
             files = [str(path.absolute) for path in config.config or [] if path is not None]
             plain = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
             hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
-            inherited = {key: plain[key] for key in ("seed_everything", "data")} | {"trainer": hardware}
+            inherited = {key: plain[key] for key in ("seed_everything", "data", "pretrained")} | {"trainer": hardware}
             model[name] = trained_first(model[name], files, inherited, run / name)
 
     def _plain(self, config: Any, run: Path) -> dict[str, Any]:
@@ -180,6 +190,8 @@ class LongTailCLI(LightningCLI):
             while isinstance(cause.__cause__, ValueError):  # jsonargparse wraps what the constructor said
                 cause = cause.__cause__
             raise LtError(str(cause), "the configuration", "change this value") from error
+        except MisconfigurationException as error:  # such as a GPU where there is none
+            raise LtError(str(error), "the trainer", "change trainer.accelerator, devices or strategy") from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run, and checkpoints that are whole."""
@@ -192,10 +204,11 @@ class LongTailCLI(LightningCLI):
 
 def _shipped(arg: str) -> str:
     """A configuration that is not in the working directory is taken from the package: ``configs/mcsm.yaml``."""
-    if arg.startswith("configs/") and not Path(arg).exists():
+    flag, equals, value = arg.rpartition("=") if arg.startswith("--") else ("", "", arg)
+    if value.startswith("configs/") and not Path(value).exists():
         for root in ROOTS:
-            if (root / arg).is_file():
-                return str(root / arg)
+            if (root / value).is_file():
+                return f"{flag}{equals}{root / value}"
     return arg
 
 
@@ -255,6 +268,14 @@ def main(args: Sequence[str] | None = None) -> None:
             SMALL[command](words[len(command.split()) :])
     except LtError as error:
         print(f"lt: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # of `lt methods | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is None:
+            raise
+        refusal = LtError(f"the system refuses: {error.strerror}", str(error.filename), "allow it, or name another one")
+        print(f"lt: error: {refusal}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("lt: interrupted", file=sys.stderr)

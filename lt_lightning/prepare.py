@@ -3,6 +3,7 @@
 import hashlib
 import os
 import tempfile
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,15 @@ def prepare_data(args: list[str]) -> None:
         if isinstance(cls, type) and issubclass(cls, (ListedDataModule, CIFARLT))
     }
     parser = Arguments(prog="lt data prepare", description="What a set needs, and whether it is there.")
-    parser.add_argument("name", choices=sorted(official), metavar="NAME", help=", ".join(sorted(official)))
+    parser.add_argument("name", metavar="NAME", help=", ".join(sorted(official)))
     parser.add_argument("--root", type=Path, default=Path("data"), metavar="DIR", help="folder of the images (data)")
     parser.add_argument("--lists", type=Path, metavar="DIR", help="folder of the lists (that of the images)")
     parser.add_argument("--download", action="store_true", help="fetch the lists that are missing, by their hashes")
     options = parser.parse_args(args)
+    if options.name not in official:
+        nearest = get_close_matches(options.name, official, 1)
+        fix = f"did you mean {nearest[0]}?" if nearest else f"name one of {', '.join(sorted(official))}"
+        raise LtError(f"no set that has to be prepared is called {options.name}", "lt data prepare", fix)
     chosen = official[options.name]
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{options.name}: {(chosen.__doc__ or '').splitlines()[0].partition(': ')[2]}")

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lt_lightning"
 FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
-    "data": (),
+    "data": ("whole_files",),
     "check": ("data", "arguments"),
     "losses": (),
     "models": (),

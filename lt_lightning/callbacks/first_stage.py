@@ -32,5 +32,5 @@ class FirstStage(Callback):
             pl_module.start_from(first.net)  # type: ignore[operator]
         except RuntimeError as error:  # torch's own lists every tensor that does not fit
             what = "the first stage's network is another than the model's"
-            fix = "give both stages the same backbone, shared stages, classifier and number of losses"
+            fix = "give both the same backbone, stages, classifier and number of losses, by --config: flags reach one"
             raise LtError(what, self.path, fix) from error

@@ -6,14 +6,15 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from lt_lightning.checkpoints import CLASS_NAMES, CONFIG, check_classes
+from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, CONFIG, check_classes, check_counts
 from lt_lightning.data.base import LongTailDataModule
 
 
 class KeepConfig(SaveConfigCallback):
     """Writes the configuration to the run folder and, with the names of the classes, into each checkpoint.
 
-    A checkpoint that is used must have been trained on the same classes as the data has, in the same order.
+    A checkpoint that is used must have been trained on the same classes as the data has, in the same order, and on as
+    many images of each.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -21,6 +22,7 @@ class KeepConfig(SaveConfigCallback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         if self.config.ckpt_path is not None:  # the trainer knows it later
             check_classes(str(self.config.ckpt_path), data.class_names)
+            check_counts(str(self.config.ckpt_path), data.class_counts)
         if stage == "fit":
             super().setup(trainer, pl_module, stage)
 
@@ -34,3 +36,4 @@ class KeepConfig(SaveConfigCallback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
         checkpoint[CLASS_NAMES] = data.class_names
+        checkpoint[CLASS_COUNTS] = data.class_counts

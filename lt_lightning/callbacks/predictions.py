@@ -12,8 +12,8 @@ from lt_lightning.data.base import Batch, LongTailDataModule
 class Predictions(Callback):
     """Writes ``predictions.csv``: image, target, predicted class and its probability, then those of all classes.
 
-    Images are numbered in the order of their file. Of several processes, each writes its own images; process 1 writes
-    ``predictions_1.csv``.
+    Images are numbered in the order of their file, or have their paths. Of several processes, each writes its own
+    images; process 1 writes ``predictions_1.csv``.
     """
 
     def __init__(self) -> None:
@@ -27,10 +27,11 @@ class Predictions(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: int
     ) -> None:
         """Keep the probabilities ``(B, C)`` of one batch."""
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         for target, probability in zip(batch["target"].tolist(), outputs.float().tolist(), strict=True):
             image = len(self._rows) * trainer.world_size + trainer.global_rank
             predicted = max(range(len(probability)), key=probability.__getitem__)
-            self._rows.append([image, target, predicted, probability[predicted], *probability])
+            self._rows.append([data.image_name("test", image), target, predicted, probability[predicted], *probability])
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file."""

@@ -13,7 +13,9 @@ from lt_lightning.models.pretrained import load_backbone
 
 
 class Pretrained(Callback):
-    """Puts pretrained weights into the backbone when a run begins; one that is resumed has its own.
+    """Puts pretrained weights into the backbone when a run begins.
+
+    A run that is resumed has its own, a second stage those of its first, which they go to instead.
 
     Args:
         weights: None; or a file, such as ``resnet152-394f9c45.pth``, whose name holds the first digits of its sha256,
@@ -30,7 +32,7 @@ class Pretrained(Callback):
         Raises:
             LtError: They are not there, are others, or do not fit the backbone.
         """
-        if self.weights is None or trainer.ckpt_path is not None:
+        if self.weights is None or trainer.ckpt_path is not None or hasattr(pl_module, "first_stage"):
             return
         if not trainer.is_global_zero:
             trainer.strategy.barrier("pretrained")

@@ -87,7 +87,8 @@ def _unreadable(path: str, error: LtError) -> Finding:
     if what == "the file cannot be read":  # missing, forbidden, a folder: each is a kind of its own
         what, detail = error.what, ""
     fix = error.fix.partition(";")[0]  # what follows speaks of this command
-    kind = Kind("error", f"unreadable image: {what}", f"{fix}; or leave it out: --unreadable FILE")
+    skip = "list it by --unreadable FILE and leave it out by --data.skip FILE"
+    kind = Kind("error", f"unreadable image: {what}", f"{fix}; or {skip}")
     return kind.at(path, detail=detail)
 
 

@@ -11,10 +11,11 @@ from lt_lightning.check.findings import EMPTY, IMAGE_FOLDER, OUTSIDE, TWICE, UNP
 from lt_lightning.check.walk import split_names, walk
 from lt_lightning.data.base import LongTailDataModule, Split
 from lt_lightning.data.files import FileDataModule
-from lt_lightning.data.folder import SPLITS, FolderLT, OwnDataModule
+from lt_lightning.data.folder import SPLITS, FolderLT
 from lt_lightning.data.images import SUFFIXES
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.memory import InMemoryDataModule
+from lt_lightning.data.own import OwnDataModule
 from lt_lightning.data.table import TableLT, table_rows
 from lt_lightning.errors import LtError
 

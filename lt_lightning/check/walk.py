@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lt_lightning.check.findings import CLOSED, DANGLING, JUNK, LOOP, MIXED, OTHER_FILE, SPLIT_CLASS, Finding
 from lt_lightning.data.base import Split
-from lt_lightning.data.folder import SPLITS, is_junk
+from lt_lightning.data.folder import SPLITS, is_junk, is_loop
 from lt_lightning.data.images import SUFFIXES
 from lt_lightning.errors import LtError
 
@@ -49,7 +49,7 @@ def walk(root: Path, others: set[Path], findings: list[Finding]) -> Iterator[tup
     for at, folders, files in os.walk(root, onerror=closed, followlinks=True):
         here, images = Path(at).relative_to(root), []
         findings += (JUNK.at(str(here / name)) for name in sorted((*folders, *files)) if is_junk(name))
-        loops = {name for name in folders if _is_loop(root / here / name, root)}
+        loops = {name for name in folders if is_loop(root / here / name)}
         findings += (LOOP.at(str(here / name)) for name in sorted(loops))
         folders[:] = sorted(x for x in folders if not is_junk(x) and x not in loops and here / x not in others)
         for path in (here / name for name in sorted(files) if not is_junk(name)):
@@ -58,9 +58,3 @@ def walk(root: Path, others: set[Path], findings: list[Finding]) -> Iterator[tup
             else:
                 findings.append((OTHER_FILE if (root / path).exists() else DANGLING).at(str(path)))
         yield here, images
-
-
-def _is_loop(folder: Path, root: Path) -> bool:
-    """Whether a link leads back to a folder that it was reached through."""
-    through = (above for above in folder.parents if above.is_relative_to(root))
-    return folder.is_symlink() and folder.resolve() in {above.resolve() for above in through}

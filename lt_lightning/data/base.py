@@ -70,7 +70,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
 
     Raises:
-        ValueError: The groups many and few overlap.
+        ValueError: The groups many and few overlap, or a number is negative.
     """
 
     mean: tuple[float, float, float]
@@ -93,6 +93,9 @@ class LongTailDataModule(LightningDataModule, ABC):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if min(batch_size, eval_batch_size) < 1 or min(num_workers, num_views) < 0:
+            numbers = f"{batch_size}, {eval_batch_size}, {num_workers} and {num_views}"
+            raise ValueError(f"sizes of batches must be positive, workers and views not negative, got {numbers}")
         if few > many + 1:
             raise ValueError(f"few ({few}) must not be larger than many + 1 ({many + 1}): groups would overlap")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
@@ -112,6 +115,10 @@ class LongTailDataModule(LightningDataModule, ABC):
     def class_names(self) -> list[str]:
         """Names of the classes, in label order; known once the data are prepared."""
         return [str(c) for c in range(len(self.class_counts))]
+
+    def image_name(self, split: Split, i: int) -> str:
+        """What image i of a split is called: its number, or its path where it has one."""
+        return str(i)
 
     @abstractmethod
     def default_augment(self) -> list[Augmentation]:

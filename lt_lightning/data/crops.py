@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lt_lightning.data.images import MAX_PIXELS
+from lt_lightning.errors import LtError
+
 RATIO = 3 / 4, 4 / 3
 ATTEMPTS = 10
 EVALUATED = 224 / 256
@@ -48,9 +51,16 @@ def random_crop(image: Image.Image, size: int, scale: tuple[float, float], draw:
 
 
 def central_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The middle of the image, resized so that its shorter side is 256/224 of ``size``: ``(size, size, 3)``."""
+    """The middle of the image, resized so that its shorter side is 256/224 of ``size``: ``(size, size, 3)``.
+
+    Raises:
+        LtError: Its sides are so different that this would take gigabytes.
+    """
     shorter = round(size / EVALUATED)
     width, height = (int(shorter * side / min(image.size)) for side in image.size)
+    if width * height > MAX_PIXELS:
+        what = f"an image of {image.width} x {image.height} pixels is too thin: it would become {width} x {height}"
+        raise LtError(what, "data.size", "lower it, or leave such images out by --data.skip")
     left, top = round((width - size) / 2), round((height - size) / 2)
     resized = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized.crop((left, top, left + size, top + size)))

@@ -175,6 +175,10 @@ class FileDataModule(LongTailDataModule):
         """Names of the classes, in label order."""
         return self.found[0]
 
+    def image_name(self, split: Split, i: int) -> str:
+        """Path of image i of a split, within ``root``."""
+        return self.found[1][split].path(i)
+
     def default_augment(self) -> list[Augmentation]:
         """Flips; windows are cut as images are read."""
         return [RandomHorizontalFlip()]
@@ -196,7 +200,7 @@ def without(splits: dict[Split, ImageIndex], skip: Path) -> dict[Split, ImageInd
     """
     try:
         text = skip.read_text(encoding="utf-8", errors="surrogateescape")  # as `lt data check --unreadable` writes it
-        listed = {line.strip() for line in text.splitlines() if line.strip()}
+        listed = {line for line in text.replace("\r\n", "\n").split("\n") if line}
     except (OSError, ValueError) as error:
         raise LtError(
             f"this list cannot be read ({error})", str(skip), "name a text file, a path in each line"

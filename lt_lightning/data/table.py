@@ -1,13 +1,15 @@
 """TableLT: anyone's own images, listed in a CSV file."""
 
 import csv
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lt_lightning.data.base import Split
-from lt_lightning.data.folder import SPLITS, OwnDataModule
+from lt_lightning.data.folder import SPLITS, in_order
 from lt_lightning.data.index import ImageIndex
+from lt_lightning.data.own import OwnDataModule
 from lt_lightning.errors import LtError
 
 COLUMNS = {
@@ -29,7 +31,7 @@ class TableLT(OwnDataModule):
     Args:
         file: The CSV file.
         root: Folder within which paths lie; by default that of the file.
-        **kwargs: Arguments of :class:`~lt_lightning.data.folder.OwnDataModule`.
+        **kwargs: Arguments of :class:`~lt_lightning.data.own.OwnDataModule`.
 
     Raises:
         LtError: The file cannot be read, lacks a column, or a row is wrong.
@@ -42,9 +44,7 @@ class TableLT(OwnDataModule):
     def find(self) -> tuple[list[str], dict[Split, ImageIndex]]:
         """Names of the classes, and the images of each split."""
         rows = read_table(self.file)
-        names = sorted({name for _, name, _ in rows})
-        if all(name.isdecimal() for name in names):
-            names.sort(key=int)
+        names = in_order({name for _, name, _ in rows})
         label = {name: c for c, name in enumerate(names)}
         parts: dict[Split, list[Row]] = {}
         for row in rows:
@@ -71,9 +71,10 @@ def read_table(file: Path) -> list[Row]:
     for row in table_rows(file):
         if isinstance(row, LtError):
             raise row
-        if row[0] in seen:
+        path = os.path.normpath(row[0])
+        if path in seen:
             raise LtError(f"{row[0]} is listed twice", str(file), "leave each image in one row")
-        seen.add(row[0])
+        seen.add(path)
         rows.append(row)
     return rows
 
@@ -85,7 +86,7 @@ def table_rows(file: Path) -> Iterator[Row | LtError]:
         LtError: The file cannot be read, or lacks a column.
     """
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
             header = stream.readline()
             stream.seek(0)
             delimiter = max(",;\t", key=header.count)
@@ -120,6 +121,10 @@ def _row(row: list[str], columns: dict[str, int], where: str) -> Row:
         raise LtError(f"this row has {len(row)} columns, fewer than the header", where, "mend it") from None
     if not path or not name or "\0" in path:
         raise LtError("this row lacks a path or a class", where, "mend or remove it")
+    if not name.isprintable():  # such as bytes that are no UTF-8
+        raise LtError(f"the class {name!r} cannot be read", where, "save the table as CSV in UTF-8")
+    if not split:
+        raise LtError("this row has no split", where, "name one, or leave the column out")
     if split not in SPLITS:
         raise LtError(f"no such split as '{split}'", where, f"use one of {', '.join(SPLITS)}")
     return path, name, split

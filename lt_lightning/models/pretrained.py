@@ -20,8 +20,8 @@ def load_backbone(net: MultiExpert, weights: Mapping[str, Tensor]) -> None:
     for part in (net.trunk, *net.branches):
         own = part.state_dict()
         for name, tensor in own.items():
-            found = weights.get(name)
+            found = weights.get(name, tensor if name.endswith("num_batches_tracked") else None)  # older files lack it
             if found is None or found.shape != tensor.shape:
                 has = "none" if found is None else f"{tuple(found.shape)}"
                 raise ValueError(f"the backbone's {name} has the shape {tuple(tensor.shape)}, the weights have {has}")
-        part.load_state_dict({name: weights[name] for name in own})
+        part.load_state_dict({name: weights.get(name, tensor) for name, tensor in own.items()})

@@ -39,6 +39,24 @@ def test_every_branch_and_the_trunk_begin_with_them(weights):
         assert torch.equal(branch.get_buffer("layer3.0.bn1.running_var"), weights["layer3.0.bn1.running_var"])
 
 
+def test_files_of_older_torchvisions_lack_a_count(weights):
+    net = MultiExpert("resnet18", 7)
+    load_backbone(net, {name: w for name, w in weights.items() if not name.endswith("num_batches_tracked")})
+    assert torch.equal(net.branches[0].get_parameter("layer4.1.conv2.weight"), weights["layer4.1.conv2.weight"])
+
+
+def test_a_second_stage_begins_with_its_first(tmp_path, weights):
+    torch.save(weights, tmp_path / "own.pth")
+    first = fit(tmp_path / "first")
+    flags = ["--model.backbone", "resnet18", "--model.first_stage", str(tmp_path / "first" / "last.ckpt")]
+    flags += ["--trainer.max_epochs", "1", "--trainer.limit_train_batches", "1", "--trainer.limit_val_batches", "0"]
+    flags += ["--pretrained.weights", str(tmp_path / "own.pth"), "--trainer.default_root_dir", str(tmp_path / "run")]
+    main(["fit", "--config", str(CE.with_name("crt.yaml")), *QUIET, *flags])
+    second = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["state_dict"]
+    name = "net.branches.0.layer1.0.conv1.weight"
+    assert torch.equal(second[name], first[name])
+
+
 @pytest.mark.parametrize("backbone", ["resnet50", "resnet50_reduced", "resnet32"])
 def test_weights_of_another_network_are_refused(backbone, weights):
     with pytest.raises(ValueError, match=r"the backbone.* has the shape"):

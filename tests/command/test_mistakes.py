@@ -55,6 +55,10 @@ def test_an_unknown_key_in_a_file_is_refused_with_the_nearest(yaml, wrong, meant
         (["--model.shared_stages", "9"], "shared_stages must be between 0 and 3"),
         (["--model.losses", "[]"], "num_experts must be at least 1"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["--data.batch_size", "0"], "sizes of batches must be positive"),
+        (["--data.eval_batch_size", "0"], "sizes of batches must be positive"),
+        (["--data.num_workers", "-1"], "workers and views not negative"),
+        (["--trainer.accelerator", "mps"], "MPS"),
         (["--data", "CIFAR100LT", "--data.root", "nowhere", "--data.imbalance_factor", "1000"], "[1, 500]"),
     ],
 )

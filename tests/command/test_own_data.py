@@ -117,6 +117,29 @@ def test_a_checkpoint_is_for_its_classes_alone(tmp_path, capsys):
         assert "they differ from class" in lines[0]
 
 
+def test_a_checkpoint_is_for_its_training_images_alone(tmp_path, capsys):
+    root = tree(tmp_path / "data")
+    run = fit(tmp_path / "run", *OWN, "--data.root", str(root), *STEP)
+    tree(root, {"lynx": 9}, start=50)
+    before = (run / "splits.csv").read_text()
+    checkpoint = ["--ckpt_path", str(run / "last.ckpt"), *QUIET]
+    assert "it was trained on 2 images of class 1, the data has" in refusal(["test", *checkpoint], capsys)[0]
+    assert "written down" in refusal(["fit", "--trainer.max_epochs", "2", *checkpoint], capsys)[0]
+    assert (run / "splits.csv").read_text() == before
+    parts = ["--data", "TableLT", "--data.file", str(run / "splits.csv"), "--data.root", str(root)]
+    main(["test", "--ckpt_path", str(run / "last.ckpt"), *parts, *QUIET])
+
+
+def test_a_checkpoint_is_used_from_any_directory(tmp_path, monkeypatch):
+    tree(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    run = fit(tmp_path / "run", *OWN, "--data.root", "data", *STEP)
+    monkeypatch.chdir(run)
+    main(["predict", "--ckpt_path", "last.ckpt", *QUIET])
+    with (run / "predictions.csv").open(encoding="utf-8") as file:
+        assert {row["image"].split("/")[0] for row in csv.DictReader(file)} == set(COUNTS) - {"zebra"}
+
+
 def broken(root: Path) -> Path:
     """An image that every epoch reads."""
     return next(iter(sorted((tree(root) / "zebra").iterdir())))

@@ -8,6 +8,7 @@ from torchvision.transforms import CenterCrop, InterpolationMode, RandomResizedC
 from torchvision.transforms import functional as F
 
 from lt_lightning.data.crops import central_crop, random_crop, random_window
+from lt_lightning.errors import LtError
 
 SIZES = [(500, 375), (375, 500), (32, 32), (33, 200), (256, 256), (300, 257), (1, 40), (223, 224)]
 
@@ -53,6 +54,11 @@ def test_windows_are_distributed_as_torchvisions():
     error = 4 * theirs.std(0) * math.sqrt(2 / 4000)
     assert (abs(ours.mean(0) - theirs.mean(0)) < error).all()
     assert (abs(ours.std(0) / theirs.std(0) - 1) < 0.08).all()
+
+
+def test_a_thread_of_an_image_is_refused_before_it_takes_gigabytes():
+    with pytest.raises(LtError, match="too thin"):
+        central_crop(Image.new("RGB", (1, 10_000)), 224)
 
 
 def test_no_two_of_a_thousand_seeds_draw_alike():

@@ -89,9 +89,26 @@ def test_what_systems_leave_behind_is_passed_over(tmp_path):
     assert paths(FolderLT(root=str(tmp_path)), "train") == before
 
 
+def test_classes_that_are_numbers_stand_in_their_order_in_folders_and_in_tables(tmp_path):
+    names = [str(n) for n in (0, 1, 2, 10, 11)]
+    module = FolderLT(root=str(tree(tmp_path / "data", dict.fromkeys(names, 3))))
+    assert module.class_names == names
+    rows = [[str(path), path.parent.name] for path in (tmp_path / "data").glob("*/*.jpg")]
+    assert TableLT(file=str(table(tmp_path / "t.csv", [["path", "class"], *rows]))).class_names == names
+
+
+def test_an_empty_folder_of_a_split_is_none(tmp_path):
+    tree(tmp_path / "train")
+    for part in ("val", "test"):
+        (tmp_path / part).mkdir()
+    assert sum(counted(FolderLT(root=str(tmp_path)))["test"].values()) == 5
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        (lambda root: (root / "lynx" / "up").symlink_to(".."), "leads back to a folder above it"),
+        (lambda root: save(root / " lead" / "a.jpg", 1), "a class has the name ' lead'"),
         (lambda root: (root / "newt").mkdir(), "the class newt has no image"),
         (lambda root: save(root / "loose.jpg", 1), "loose.jpg lies outside of the classes' folders"),
         (lambda root: tree(root / "train"), "beside folders of splits there are others, such as blue tit"),
@@ -157,6 +174,8 @@ def test_a_table_of_splits_and_a_class_that_testing_lacks(tmp_path):
         ([["path", "class"], ["a"]], "has 1 columns"),
         ([["path", "class"], ["a", ""]], "lacks a path or a class"),
         ([["path", "class"], ["a", "x"], ["a", "y"]], "listed twice"),
+        ([["path", "class"], ["a", "x"], ["./a", "y"]], "listed twice"),
+        ([["path", "class", "split"], ["a", "x", ""]], "has no split"),
         ([["path", "class", "split"], ["a", "x", "holdout"]], "no such split as 'holdout'"),
         ([["path", "class", "split"], ["a", "x", "test"]], "expected training images"),
         ([], "has no column path, but none"),
@@ -169,8 +188,9 @@ def test_a_table_that_is_wrong(rows, says, tmp_path):
 
 def test_a_table_that_is_none(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"path,class\n\xff\xfe\x00,\n")
-    for file in ("t.csv", "none.csv"):
-        with pytest.raises(LtError, match="cannot be read"):
+    (tmp_path / "latin.csv").write_bytes(b"path,class\na.jpg,\xc4gypten\nb.jpg,y\n")
+    for file in ("t.csv", "none.csv", "latin.csv"):
+        with pytest.raises(LtError, match=r"cannot be read|lacks a path"):
             TableLT(file=str(tmp_path / file)).class_counts  # noqa: B018
 
 

@@ -112,6 +112,11 @@ def test_lists_are_downloaded_by_their_hashes(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "fetched" / "Places_LT_val.txt").exists()
 
 
+def test_a_wrong_name_is_refused_with_the_nearest():
+    with pytest.raises(LtError, match=r"Placeslt\n.*\n.*did you mean PlacesLT"):
+        prepare_data(["Placeslt"])
+
+
 def test_annotations_that_are_none(tmp_path, monkeypatch):
     make("inaturalist", tmp_path, monkeypatch, lists=False)
     for content in ("{", '{"images": 3}', "[]", '{"images": [{"id": 1}], "annotations": []}'):
