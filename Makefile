@@ -13,7 +13,7 @@ demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then b
 	$(BIN)/lt test --ckpt_path runs/demo/last.ckpt
 
 test: $(STAMP) lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The checkpoint to resume from and to report."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ class LastCheckpoint(Checkpoint):
         self.path, self.every_n_train_steps = Path(dirpath) / "last.ckpt", every_n_train_steps
         self.stop = StopRequest()
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to listen; Lightning's own handlers are in place by now."""
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to listen, in the place of Lightning, which would exit with 0 and save nothing."""
         self.stop.listen()
+        if trainer.received_sigterm:
+            self.stop.signum = signal.SIGTERM
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Listen no more."""

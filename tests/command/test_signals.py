@@ -11,6 +11,9 @@ import pytest
 import torch
 from commands import QUIET, ROOT, fit, load, refusal
 
+from lt_lightning.cli import main
+
+ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 FLAGS = ["--trainer.max_epochs", "30", "--trainer.check_val_every_n_epoch", "3", "--trainer.accelerator", "cpu", *QUIET]
 
 
@@ -57,6 +60,21 @@ def test_a_run_that_is_told_to_stop_goes_on_exactly(number, workers, status, tmp
     resumed = load(tmp_path / "last.ckpt")
     assert resumed["global_step"] == 120
     assert all(torch.equal(resumed["state_dict"][name], value) for name, value in uninterrupted.items())
+
+
+@pytest.mark.command
+def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path):
+    two = ["--config", str(ROOT / "configs" / "ddp.yaml"), "--trainer.devices", "2", "--trainer.max_epochs", "3000"]
+    process = start(tmp_path, *two)
+    wait_for(tmp_path / "last.ckpt", process)
+    process.send_signal(signal.SIGTERM)  # the first, which started the other
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert "Traceback" not in errors
+    stopped = load(tmp_path / "last.ckpt")
+    assert stopped["global_step"] > 0
+    main(["fit", "--resume", str(tmp_path), "--trainer.max_epochs", str(stopped["epoch"] + 2), *ONE, *QUIET])
+    assert load(tmp_path / "last.ckpt")["global_step"] > stopped["global_step"]
 
 
 @pytest.mark.command
