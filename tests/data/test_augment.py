@@ -73,7 +73,7 @@ def blur(image: Image.Image) -> Image.Image:
         (ColorJitter(0.4, 0.5, 1.2, 0.1), jitter),
         (GaussianBlur(p=0.3), blur),
     ],
-    ids=["ColorJitter", "GaussianBlur"],
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_one_image_equals_torchvision_on_pillow_from_the_same_seed(
     ours: Augmentation, theirs: Callable[[Image.Image], Image.Image]
