@@ -104,7 +104,9 @@ def split_folders(root: Path) -> dict[Split, Path]:
 
 def in_order(names: Collection[str]) -> list[str]:
     """Names of classes, sorted; as numbers where all of them are."""
-    return sorted(names, key=lambda name: (int(name), name) if all(map(str.isdecimal, names)) else name)
+    if all(map(str.isdecimal, names)):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
 
 
 def _folders(top: Path, depth: int, root: Path) -> Iterator[Path]:

@@ -158,7 +158,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a web page": (lambda file: file.write_text("<!DOCTYPE html><html></html>"), "web page"),
     "Git LFS": (lambda file: file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "Git LFS"),
     "text": (lambda file: file.write_text("hello"), "format"),
-    "damaged": (lambda file: file.write_bytes(file.read_bytes()[:20] + b"\xff" * 500), ""),
+    "damaged": (lambda file: file.write_bytes(file.read_bytes()[:20] + b"\xff" * 500), "damaged"),
     "a bomb": (lambda file: file.write_bytes(bomb(10_001, 10_000)), "pixels"),
     "no known range": (lambda file: Image.new("F", (20, 20), 300.0).save(file, "TIFF"), "range"),
     "a dangling link": (lambda file: (file.unlink(), file.symlink_to("nowhere.jpg")), "dangling link"),

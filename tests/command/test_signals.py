@@ -88,14 +88,16 @@ def test_told_before_the_first_step_it_stops(tmp_path):
 
 
 @pytest.mark.command
-def test_two_processes_do_not_train_in_one_folder(tmp_path, capsys):
-    process = start(tmp_path, "--trainer.max_epochs", "3000", "--last.every_n_train_steps", "100000")
-    wait_for(tmp_path / ".lock", process)
-    bs = ["fit", "--config", str(ROOT / "configs" / "bs.yaml"), "--trainer.default_root_dir", str(tmp_path), *FLAGS]
-    (tmp_path / "last.ckpt").unlink(missing_ok=True)  # without it, the folder looks as if there were no run
-    lines = refusal(bs, capsys)
-    assert "another process trains in this folder" in lines[0] or "holds another run" in lines[0]
-    process.kill()
-    process.communicate()
-    (tmp_path / "last.ckpt").unlink(missing_ok=True)
-    fit(tmp_path, "--trainer.max_epochs", "1")  # the lock of a process that died is none
+def test_one_process_trains_in_a_folder(tmp_path, capsys):
+    hold = "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire()"
+    hold += "; print('held', flush=True); time.sleep(600)"
+    command = [sys.executable, "-c", hold, str(tmp_path / ".lock")]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    run = ["--trainer.default_root_dir", str(tmp_path), *FLAGS]
+    lines = refusal(["fit", "--config", str(ROOT / "configs" / "bs.yaml"), *run], capsys)
+    assert "another process trains in this folder" in lines[0]
+    holder.kill()
+    holder.wait()
+    fit(tmp_path, "--trainer.max_epochs", "1")  # a process that died holds nothing
