@@ -4,6 +4,7 @@ A data module stops at the first fault, as nothing can be trained with it. Here 
 none the images are those of the data module.
 """
 
+import os
 from functools import singledispatch
 from typing import NamedTuple, get_args
 
@@ -11,7 +12,7 @@ from lt_lightning.check.findings import EMPTY, IMAGE_FOLDER, OUTSIDE, TWICE, UNP
 from lt_lightning.check.walk import split_names, walk
 from lt_lightning.data.base import LongTailDataModule, Split
 from lt_lightning.data.files import FileDataModule
-from lt_lightning.data.folder import SPLITS, FolderLT
+from lt_lightning.data.folder import SPLITS, FolderLT, in_order, is_plain
 from lt_lightning.data.images import SUFFIXES
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.memory import InMemoryDataModule
@@ -98,8 +99,8 @@ def _(module: FolderLT) -> Survey:
             findings.append(IMAGE_FOLDER.at(str(folder)))
     for split, classes in given.items():
         findings += (EMPTY.at(name, detail=f"in {split}") for name, paths in classes.items() if not paths)
-    names = sorted(set[str]().union(*given.values()))
-    findings += (UNPRINTABLE.at(name) for name in names if not name.isprintable())
+    names = in_order(set[str]().union(*given.values()))
+    findings += (UNPRINTABLE.at(name) for name in names if not is_plain(name))
     pairs = {split: {path: name for name in classes for path in classes[name]} for split, classes in given.items()}
     return _completed(module, names, pairs, findings)
 
@@ -112,15 +113,13 @@ def _(module: TableLT) -> Survey:
     for row in table_rows(module.file):
         if isinstance(row, LtError):
             findings.append(Kind.of(row).at(row.where.rpartition(", ")[2]))
-        elif row[0] in listed:
+        elif os.path.normpath(row[0]) in listed:
             findings.append(TWICE.at(row[0]))
         else:
             path, name, split = row
-            listed.add(path)
+            listed.add(os.path.normpath(path))
             given.setdefault(SPLITS[split], {})[path] = name
-    names = sorted(set[str]().union(*(part.values() for part in given.values())))
-    if all(name.isdecimal() for name in names):
-        names.sort(key=int)
+    names = in_order(set[str]().union(*(part.values() for part in given.values())))
     return _completed(module, names, given, findings)
 
 

@@ -73,7 +73,7 @@ class FolderLT(OwnDataModule):
         """Each class folder's name, and the paths of its images within ``root``."""
         for folder in _folders(top, self.depth, self.root):
             name = folder.relative_to(top).as_posix()
-            if not name.isprintable() or name != name.strip():  # surrogates, for bytes that are no UTF-8, do not print
+            if not is_plain(name):
                 raise LtError(f"a class has the name {name!r}", repr(str(folder)), "rename its folder")
             paths = [str(path.relative_to(self.root)) for path in image_files(folder)]
             if not paths:
@@ -100,6 +100,11 @@ def split_folders(root: Path) -> dict[Split, Path]:
         what = f"beside folders of splits there are others, such as {other[0]}"
         raise LtError(what, str(root), "leave train, val and test there alone, or rename them if they are classes")
     return splits
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name can be written down: it prints, as bytes that are no UTF-8 do not, and has no blank ends."""
+    return name.isprintable() and name == name.strip()
 
 
 def in_order(names: Collection[str]) -> list[str]:
