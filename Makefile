@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format types digits methods tables
+.PHONY: demo test soak lint format types digits methods tables
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -14,6 +14,9 @@ demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then b
 
 test: $(STAMP) lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about an hour
+	$(BIN)/python -m pytest -n auto --dist worksteal -m soak
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
