@@ -13,9 +13,14 @@ from lt_lightning.checkpoints import read_checkpoint
 from lt_lightning.errors import LtError
 from lt_lightning.whole_files import whole_file
 
+OTHER_FOLDER = "make room, or name another folder by --trainer.default_root_dir; the checkpoint before is whole"
+
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are whole, or the ones before, at whatever moment a process or a machine dies."""
+    """Checkpoints that are whole, or the ones before, at whatever moment a process or a machine dies.
+
+    None has weights that are not finite: the checkpoint before is worth more.
+    """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
@@ -23,19 +28,13 @@ class WholeCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint in the place of the one before.
 
         Raises:
-            LtError: It cannot be written; the one before is as it was.
+            LtError: It cannot be written, or a weight is not finite; the one before is as it was.
         """
-        target = Path(path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as file:
-                torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:  # torch turns what a file raises into a RuntimeError
-            free = shutil.disk_usage(target.parent).free / 2**20 if target.parent.is_dir() else 0
-            full = _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < 1
-            what = f"the checkpoint cannot be written ({'no space left' if full else error}; {free:,.0f} MiB are free)"
-            fix = "make room, or name another folder by --trainer.default_root_dir; the checkpoint before is whole"
-            raise LtError(what, str(target), fix) from error
+        for name, value in checkpoint.get("state_dict", {}).items():
+            if not value.isfinite().all():
+                fix = f"go on from the checkpoint before, {path}, with a lower --optimizer.lr"
+                raise LtError("the weights are not finite any more; they are not saved", name, fix)
+        write_checkpoint(checkpoint, Path(path))
 
     def load_checkpoint(self, path: str | os.PathLike[str], *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint: tensors and plain values, to the CPU, from a file.
@@ -44,6 +43,23 @@ class WholeCheckpointIO(TorchCheckpointIO):
             LtError: There is none.
         """
         return read_checkpoint(str(path))
+
+
+def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:
+    """Write whatever a checkpoint holds, in the place of the file before.
+
+    Raises:
+        LtError: It cannot be written; the file before is as it was.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target) as file:
+            torch.save(checkpoint, file)
+    except (OSError, RuntimeError) as error:  # torch turns what a file raises into a RuntimeError
+        free = shutil.disk_usage(target.parent).free / 2**20 if target.parent.is_dir() else 0
+        full = _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < 1
+        what = f"the checkpoint cannot be written ({'no space left' if full else error}; {free:,.0f} MiB are free)"
+        raise LtError(what, str(target), OTHER_FOLDER) from error
 
 
 def _errno(error: BaseException | None) -> int | None:

@@ -22,6 +22,7 @@ from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the co
 from lt_lightning.callbacks import (
     Diversity,
     Evaluation,
+    Finite,
     KeepConfig,
     LastCheckpoint,
     Predictions,
@@ -42,6 +43,7 @@ from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.prepare import prepare_data
 from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
+from lt_lightning.run_folder import check_ours, check_writable
 from lt_lightning.seeds import compare_seeds
 from lt_lightning.whole_files import sweep
 
@@ -113,6 +115,7 @@ class LongTailCLI(LightningCLI):
                     Diversity(),
                     TestPriors(),
                     TrainingLog(),
+                    Finite(),
                     Predictions(),
                     Report(),
                 ],
@@ -149,6 +152,8 @@ class LongTailCLI(LightningCLI):
         if config.ckpt_path in NAMED:
             config.ckpt_path = str(Path(config.trainer.default_root_dir) / f"{config.ckpt_path}.ckpt")
             read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without
+        if not config.trainer.fast_dev_run:
+            check_writable(Path(config.trainer.default_root_dir))
         if self.config.subcommand == "fit":
             self._prepare_fit(config)
 
@@ -157,6 +162,8 @@ class LongTailCLI(LightningCLI):
 
     def _prepare_fit(self, config: Any) -> None:
         run = Path(config.trainer.default_root_dir)
+        if not config.trainer.fast_dev_run:
+            check_ours(run)
         sweep(run)
         last = run / "last.ckpt"
         resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()

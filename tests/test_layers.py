@@ -22,6 +22,8 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "models.pretrained",
         "losses.reweighting",
         "checkpoints",
+        "checkpoint_io",
+        "run_folder",
         "signals",
     ),
     "modules": ("losses", "models", "data.base", "callbacks"),

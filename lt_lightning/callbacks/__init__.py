@@ -3,6 +3,7 @@
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.callbacks.finite import Finite
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.predictions import Predictions
@@ -18,6 +19,7 @@ __all__ = [
     "DistillationTargets",
     "Diversity",
     "Evaluation",
+    "Finite",
     "KeepConfig",
     "LastCheckpoint",
     "ParabolicTransition",

@@ -6,10 +6,17 @@ from filelock import FileLock, Timeout
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lt_lightning.errors import LtError
+from lt_lightning.run_folder import check_room
+
+VALUES = 3
+"""Numbers that a checkpoint keeps for each of the model's: itself, and at most two of the optimiser's."""
 
 
 class RunLock(Callback):
-    """Keeps the run's folder for as long as its process trains; the system lets go of it if that dies."""
+    """Keeps the run's folder for as long as its process trains; the system lets go of it if that dies.
+
+    The folder must have room for the run's checkpoints when it begins.
+    """
 
     def __init__(self) -> None:
         self.lock: FileLock | None = None
@@ -18,7 +25,7 @@ class RunLock(Callback):
         """Take it.
 
         Raises:
-            LtError: Another process trains in it.
+            LtError: Another process trains in it, or the disk is nearly full.
         """
         if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             folder = Path(trainer.default_root_dir)
@@ -29,6 +36,7 @@ class RunLock(Callback):
             except Timeout as error:
                 fix = "wait for it, stop it, or name another folder by --trainer.default_root_dir"
                 raise LtError("another process trains in this folder", str(folder), fix) from error
+            check_room(folder, VALUES * sum(t.nbytes for t in pl_module.state_dict().values()))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of it."""

@@ -1,0 +1,55 @@
+"""What a run's folder must be, seen to before anything is built: writable, with room, and nobody else's."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from lt_lightning.errors import LtError
+
+TRACES = (".lock", "wandb_run_id", "last.ckpt")
+"""Files by one of which a folder shows itself as a run's."""
+ANOTHER = "name another folder by --trainer.default_root_dir"
+
+
+def check_writable(folder: Path) -> None:
+    """See that files can be written in a folder, which is made if it is not there.
+
+    Raises:
+        LtError: They cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"room for a byte")
+    except OSError as error:
+        raise LtError(
+            f"nothing can be written here ({error.strerror})", str(folder), f"allow it, or {ANOTHER}"
+        ) from error
+
+
+def check_ours(folder: Path) -> None:
+    """See that a folder that a run will write to holds no files of others, such as a ``config.yaml``, to be replaced.
+
+    Raises:
+        LtError: It does.
+    """
+    files = [path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    if files and not any((folder / name).exists() for name in TRACES):
+        what = f"this folder holds {len(files)} files, such as {min(files)}, and is no run's"
+        raise LtError(what, str(folder), ANOTHER)
+
+
+def check_room(folder: Path, checkpoint: int) -> None:
+    """See that three checkpoints fit: the last, the best, and a new one beside that which it replaces.
+
+    Args:
+        folder: Which exists.
+        checkpoint: Size of one, in bytes.
+
+    Raises:
+        LtError: They do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < 3 * checkpoint:
+        what = f"three checkpoints need up to {3 * checkpoint / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free"
+        raise LtError(what, str(folder), f"make room, or {ANOTHER}")
