@@ -31,6 +31,7 @@ from lt_lightning.callbacks import (
     RunLock,
     TestPriors,
     TrainingLog,
+    Watchdog,
 )
 from lt_lightning.check import check_data
 from lt_lightning.checkpoint_io import WholeCheckpointIO
@@ -132,6 +133,7 @@ class LongTailCLI(LightningCLI):
         parser.set_defaults({f"checkpoint.{name}": value for name, value in best.items()})
         parser.add_lightning_class_args(LastCheckpoint, "last")
         parser.add_lightning_class_args(Pretrained, "pretrained")
+        parser.add_lightning_class_args(Watchdog, "watchdog")
         parser.add_class_arguments(RunWandbLogger, "wandb")
         for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
             parser.link_arguments("trainer.default_root_dir", folder)

@@ -1,7 +1,6 @@
 """A teacher or first stage given as a recipe is trained first, once, into the folder of the run that needs it."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from filelock import FileLock
 from lt_lightning.callbacks.report import TEACHER
 from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
 from lt_lightning.errors import LtError
+from lt_lightning.signals import SIGNALS, run
 
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_")
 RANKS = {f"{of}{what}" for of in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for what in ("RANK", "WORLD_SIZE")}
@@ -63,7 +63,7 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
     folder = folder.resolve()
     checkpoint = folder / "last.ckpt"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         if not is_finished(folder):
             _train([str(recipe), *configs[1:], yaml.safe_dump(inherited)], folder)
         elif _images((stored_config(str(checkpoint)) or inherited)["data"]) != _images(inherited["data"]):
@@ -80,7 +80,11 @@ def _train(configs: list[str], folder: Path) -> None:
     if (folder / "last.ckpt").is_file():  # an earlier attempt was interrupted
         command += ["--ckpt_path", str(folder / "last.ckpt")]
     env = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS) and name not in RANKS}
-    if subprocess.run(command, env=env, check=False).returncode != 0 or not is_finished(folder):
+    status = run(command, env)
+    if status - 128 in SIGNALS:
+        print(f"lt: stopped while it trained the {_called(folder)}; go on by the same command", file=sys.stderr)
+        raise SystemExit(status)
+    if status != 0 or not is_finished(folder):
         raise LtError(f"the {_called(folder)} could not be trained", configs[0], "mend what it says above")
 
 

@@ -2,17 +2,21 @@
 
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any
 
 SIGNALS = signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
 """What schedulers and terminals send."""
+AGAIN = 1.0
+"""Seconds after which a signal is another one: schedulers send one to a process and to those that it started."""
 
 
 class StopRequest:
-    """Remembers that a process was told to stop; told again, it stops at once.
+    """Remembers that a process was told to stop; told again, a second later or more, it stops at once.
 
     Attributes:
         signum: The signal that told it; None as long as none did.
@@ -21,7 +25,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.signum: int | None = None
         self._before: dict[int, Any] = {}
-        self._process = 0
+        self._process, self._since = 0, 0.0
 
     @property
     def exit_status(self) -> int:
@@ -45,7 +49,35 @@ class StopRequest:
             if signum == signal.SIGTERM:
                 os._exit(128 + signum)
         elif self.signum is None:
-            self.signum = signum
+            self.signum, self._since = signum, time.monotonic()
             print(f"lt: {signal.Signals(signum).name}: stopping after this step", file=sys.stderr, flush=True)
-        else:
+        elif time.monotonic() - self._since > AGAIN:
             os._exit(128 + signum)  # checkpoints are whole at any moment
+
+
+def run(command: list[str], env: dict[str, str]) -> int:
+    """Run a command, pass on to it what tells this process to stop, and wait for it.
+
+    Returns:
+        Its exit status.
+    """
+    child = subprocess.Popen(command, env=env, process_group=0)  # a group of its own: a terminal tells both otherwise
+
+    def pass_on(signum: int, frame: FrameType | None) -> None:
+        child.send_signal(signum)
+
+    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
+    try:
+        return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_as_told(signum: int, frame: FrameType | None) -> None:
+    """Handler of a process that has nothing to save.
+
+    Raises:
+        SystemExit: Always, with 128 and the signal's number.
+    """
+    raise SystemExit(128 + signum)

@@ -13,6 +13,7 @@ from lt_lightning.callbacks.run_lock import RunLock
 from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
 from lt_lightning.callbacks.shifts import TestPriors
 from lt_lightning.callbacks.training import TrainingLog
+from lt_lightning.callbacks.watchdog import Watchdog
 
 __all__ = [
     "DeferredReweighting",
@@ -30,4 +31,5 @@ __all__ = [
     "RunLock",
     "TestPriors",
     "TrainingLog",
+    "Watchdog",
 ]

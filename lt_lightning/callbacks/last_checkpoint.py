@@ -7,8 +7,9 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
-from lt_lightning.signals import StopRequest
+from lt_lightning.signals import SIGNALS, StopRequest, end_as_told
 
 AGREE_EVERY = 8
 """Steps after which processes ask each other whether one was told to stop: a collective in each would cost speed."""
@@ -34,6 +35,14 @@ class LastCheckpoint(Checkpoint):
         self.stop.listen()
         if trainer.received_sigterm:
             self.stop.signum = signal.SIGTERM
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let a command that only measures, and has nothing to save, end when it is told to."""
+        if trainer.state.fn != TrainerFn.FITTING:
+            for number in SIGNALS:
+                signal.signal(number, end_as_told)  # Lightning's own handler would have it exit with 0
+
+    on_test_start = on_predict_start = on_validation_start
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Listen no more."""
@@ -68,7 +77,8 @@ class LastCheckpoint(Checkpoint):
     def _exit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:
             print(f"lt: stopped; go on by: lt fit --ckpt_path {self.path}", file=sys.stderr, flush=True)
-        raise SystemExit(self.stop.exit_status)
+        # of those that Lightning started, the first says for all how the run ended
+        raise SystemExit(self.stop.exit_status if trainer.local_rank == 0 else 0)
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]

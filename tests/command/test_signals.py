@@ -1,6 +1,7 @@
 """A run that is told to stop ends the step it is in, and goes on as if it had not been stopped."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -14,17 +15,16 @@ from commands import QUIET, ROOT, fit, load, refusal
 from lt_lightning.cli import main
 
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
+ENVIRONMENT = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 FLAGS = ["--trainer.max_epochs", "30", "--trainer.check_val_every_n_epoch", "3", "--trainer.accelerator", "cpu", *QUIET]
 
 
-def start(run: Path, *flags: str) -> subprocess.Popen[str]:
+def start(run: Path, *flags: str, driver: Path | None = None) -> subprocess.Popen[str]:
     """Begin a run in a process of its own."""
-    command = [sys.executable, "-m", "lt_lightning", "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS]
-    environment = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    lt = [str(driver)] if driver else ["-m", "lt_lightning"]
     where = ["--trainer.default_root_dir", str(run)]
-    return subprocess.Popen(
-        [*command, *where, *flags], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, *lt, "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS, *where, *flags]
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
@@ -39,6 +39,12 @@ def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
 def uninterrupted(tmp_path_factory):
     """Weights of a run that nobody stopped."""
     return load(fit(tmp_path_factory.mktemp("whole"), *FLAGS) / "last.ckpt")["state_dict"]
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """A checkpoint."""
+    return fit(tmp_path_factory.mktemp("single"), "--trainer.max_epochs", "1") / "last.ckpt"
 
 
 @pytest.mark.command
@@ -78,13 +84,150 @@ def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path
 
 
 @pytest.mark.command
+def test_the_other_process_is_told_and_both_stop(tmp_path):
+    told = [
+        "callbacks.TrainingLog.on_train_batch_start",
+        "trainer.global_rank == 1 and trainer.global_step == 6",
+        "SIGINT",
+    ]
+    two = ["--config", str(ROOT / "configs" / "ddp.yaml"), "--trainer.devices", "2", "--trainer.max_epochs", "300"]
+    process = start(tmp_path / "run", *two, driver=driver(tmp_path, *told))
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 143
+    assert "Traceback" not in errors
+    assert (
+        7 <= load(tmp_path / "run" / "last.ckpt")["global_step"] <= 7 + 2 * 8
+    )  # in each epoch they ask each other once
+
+
+DRIVER = """
+import os, signal
+import lt_lightning
+from lt_lightning import callbacks, checkpoint_io, signals
+from lt_lightning.cli import main
+
+plain = {method}
+
+def told(self, *args, **kwargs):
+    trainer = args[0]
+    if {when}:
+        os.kill(os.getpid(), signal.{name})
+    return plain(self, *args, **kwargs)
+
+{method} = told
+main()
+"""
+MOMENTS = {  # a method, in which case of its calls the process is told, and the steps that the checkpoint may have
+    "in a step": ("callbacks.TrainingLog.on_train_batch_start", "trainer.global_step == 5", {6}),
+    "in the first step": ("callbacks.TrainingLog.on_train_batch_start", "trainer.global_step == 0", {1}),
+    "as training begins": ("callbacks.LastCheckpoint.on_train_start", "True", {1}),
+    "before an update": ("callbacks.Finite.on_before_optimizer_step", "trainer.global_step == 6", {7}),
+    "in validation": ("callbacks.Evaluation.on_validation_batch_start", "trainer.global_step == 12", {12}),
+    "after validation": ("callbacks.Report.on_validation_end", "trainer.global_step == 12", {12}),
+    "while it saves": ("checkpoint_io.WholeCheckpointIO.save_checkpoint", "trainer['global_step'] == 8", {8, 9}),
+    "at the end of an epoch": ("callbacks.TrainingLog.on_train_epoch_end", "trainer.global_step == 8", {8}),
+}
+QUICK = {"in the first step": "SIGTERM", "in validation": "SIGINT", "while it saves": "SIGUSR1"}
+TOLD = [
+    pytest.param(moment, name, marks=[] if QUICK.get(moment) == name else [pytest.mark.soak])
+    for moment in MOMENTS
+    for name in ("SIGTERM", "SIGINT", "SIGUSR1")
+]
+
+
+def driver(folder: Path, method: str, when: str, name: str) -> Path:
+    """A script that is `lt`, and is told to stop at some moment."""
+    file = folder / "driver.py"
+    file.write_text(DRIVER.format(method=method, when=when, name=name))
+    return file
+
+
+@pytest.mark.command
+@pytest.mark.parametrize(("moment", "name"), TOLD)
+def test_at_whatever_moment_it_is_told_it_loses_no_step(moment, name, tmp_path, uninterrupted):
+    method, when, steps = MOMENTS[moment]
+    run = tmp_path / "run"
+    process = start(run, driver=driver(tmp_path, method, when, name))
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.Signals[name]
+    assert "Traceback" not in errors
+    assert load(run / "last.ckpt")["global_step"] in steps
+    fit(run, *FLAGS)  # the same command again
+    resumed = load(run / "last.ckpt")["state_dict"]
+    assert all(torch.equal(resumed[name], value) for name, value in uninterrupted.items())
+
+
+@pytest.mark.command
+@pytest.mark.soak
+@pytest.mark.parametrize("moment", range(10))
+def test_at_a_random_moment(moment, tmp_path, uninterrupted):
+    draw = random.Random(moment)
+    number = draw.choice([signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+    process = start(tmp_path)
+    wait_for(tmp_path / "last.ckpt", process)
+    time.sleep(draw.uniform(0, 2))
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode in (128 + number, 0)  # it may have come to its end
+    assert "Traceback" not in errors
+    if process.returncode:
+        fit(tmp_path, *FLAGS)
+    resumed = load(tmp_path / "last.ckpt")["state_dict"]
+    assert all(torch.equal(resumed[name], value) for name, value in uninterrupted.items())
+
+
+@pytest.mark.command
+def test_told_again_it_ends_at_once(tmp_path):
+    slow = "trainer.global_step == 5 and not __import__('time').sleep(300)"
+    process = start(
+        tmp_path / "run", driver=driver(tmp_path, "callbacks.Finite.on_before_optimizer_step", slow, "SIGTERM")
+    )
+    wait_for(tmp_path / "run" / "last.ckpt", process)
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.5)
+    assert process.poll() is None  # it waits for its step
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert load(tmp_path / "run" / "last.ckpt")["global_step"] == 4
+
+
+@pytest.mark.command
 def test_told_before_the_first_step_it_stops(tmp_path):
     process = start(tmp_path)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode in (130, -signal.SIGINT)
-    assert not (tmp_path / "last.ckpt").exists() or load(tmp_path / "last.ckpt")["global_step"] < 120
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_command_that_measures_ends_when_told(name, tmp_path, single):
+    told = driver(tmp_path, "callbacks.Evaluation.on_test_batch_start", "True", name)
+    command = [sys.executable, str(told), "test", "--ckpt_path", str(single), *QUIET]
+    done = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 128 + signal.Signals[name]
+    assert "Traceback" not in done.stderr
+    assert not (single.parent / "per_class.csv").read_text().count("test")
+
+
+@pytest.mark.command
+def test_a_teacher_in_training_is_told_too_and_goes_on(tmp_path):
+    short = tmp_path / "short.yaml"
+    short.write_text("trainer: {max_epochs: 30, enable_progress_bar: false}")
+    command = [sys.executable, "-m", "lt_lightning", "fit", "--config", str(ROOT / "configs" / "mcsm.yaml")]
+    command += ["--config", str(short), "--trainer.default_root_dir", str(tmp_path / "run")]
+    process = subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_for(tmp_path / "run" / "teacher" / "last.ckpt", process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "stopped while it trained the teacher; go on by the same command" in errors
+    assert "Traceback" not in errors
+    assert 0 < load(tmp_path / "run" / "teacher" / "last.ckpt")["global_step"] < 120
 
 
 @pytest.mark.command
