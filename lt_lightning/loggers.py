@@ -1,5 +1,7 @@
 """Loggers that a run can always have: one folder, resumed with the run, and no account needed."""
 
+import csv
+import io
 import netrc
 import os
 import uuid
@@ -13,20 +15,43 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lt_lightning.whole_files import write_whole
+
 
 class ContinuedWriter(ExperimentWriter):
-    """Writes ``metrics.csv``, going on with what a run wrote before it was interrupted.
+    """Writes ``metrics.csv``, whole each time, and goes on with what the run wrote before it was interrupted.
+
+    What a run logs of steps that it takes again replaces what it logged of them.
 
     Args:
         log_dir: Folder of the run.
     """
 
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        self._file, self._rows = Path(self.metrics_file_path), list[dict[str, Any]]()
+        if self._file.is_file():
+            with self._file.open(newline="") as file:
+                self._rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
+
     def _check_log_dir_exists(self) -> None:
         """Keep an earlier file, which Lightning would delete."""
-        path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="") as file:
-                self.metrics_keys = file.readline().strip().split(",")
+
+    def save(self) -> None:
+        """Write what was logged."""
+        for row in self.metrics:
+            self._rows = [old for old in self._rows if not _is_taken_again(old, row)] + [row]
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, sorted(set().union(*self._rows)))
+        writer.writeheader()
+        writer.writerows(self._rows)
+        write_whole(self._file, text.getvalue())
+        self.metrics = []
+
+
+def _is_taken_again(old: dict[str, Any], row: dict[str, Any]) -> bool:
+    step = int(old["step"])
+    return step > row["step"] or (step == row["step"] and old.keys() == row.keys())
 
 
 class RunCSVLogger(CSVLogger):
@@ -37,7 +62,7 @@ class RunCSVLogger(CSVLogger):
     """
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__(save_dir, name="", version="")
+        super().__init__(save_dir, name="", version="", flush_logs_every_n_steps=1)
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Nothing to do: they are in ``config.yaml``."""

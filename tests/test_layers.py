@@ -25,6 +25,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "checkpoint_io",
         "run_folder",
         "signals",
+        "whole_files",
     ),
     "modules": ("losses", "models", "data.base", "callbacks"),
     "checkpoints.py": (),

@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,21 +95,30 @@ def test_a_save_that_dies_at_each_of_its_calls(after, tmp_path, monkeypatch):
     assert seen == {1, 2}
 
 
-def test_a_process_that_is_killed_while_it_saves(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    WholeCheckpointIO().save_checkpoint(OLD, "last.ckpt")
-    draw = random.Random(0)
-    for _ in range(20):
-        pid = os.fork()
-        if pid == 0:
-            while True:
-                WholeCheckpointIO().save_checkpoint(NEW, "last.ckpt")
-        time.sleep(draw.uniform(0, 0.03))
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        assert epoch() in (1, 2)
-        sweep(tmp_path)
-        assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+@pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.soak)])
+def test_a_process_that_is_killed_while_it_saves(kills, tmp_path, monkeypatch):
+    elsewhere = Path("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(dir=elsewhere) as temporary:  # on another file system, where there is one
+        monkeypatch.setenv("TMPDIR", temporary)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        monkeypatch.chdir(tmp_path)
+        WholeCheckpointIO().save_checkpoint(OLD, "last.ckpt")
+        draw, seen, swept = random.Random(0), set(), 0
+        for _ in range(kills):
+            pid = os.fork()
+            if pid == 0:
+                while True:
+                    WholeCheckpointIO().save_checkpoint(draw.choice([OLD, NEW]), "last.ckpt")
+            time.sleep(draw.uniform(0, 0.03))
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            seen.add(epoch())
+            swept += len(list(tmp_path.iterdir())) - 1
+            sweep(tmp_path)
+            assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+        assert list(Path(temporary).iterdir()) == []
+    assert seen <= {1, 2}
+    assert swept > kills // 20  # it was killed in the midst of it
 
 
 def test_what_a_process_that_runs_is_writing_is_not_swept_away(tmp_path):

@@ -1,6 +1,7 @@
 """What a run leaves behind: a table on the screen, ``summary.json`` and ``per_class.csv``."""
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
+from lt_lightning.whole_files import write_whole
 
 Figures = dict[str, float]
 COLUMNS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "nll", "ece")
@@ -80,7 +82,7 @@ class Report(Callback):
             Console().print(_table(folder, summary, split))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(summary, indent=2) + "\n")
+            write_whole(file, json.dumps(summary, indent=2) + "\n")
             if figures["last"]:
                 _write_per_class(folder / "per_class.csv", trainer, split)
         except OSError as error:
@@ -132,10 +134,11 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
         group = next(group for group, mask in groups.items() if mask[c])
         row = {"split": split, "class": c, "name": name, "train_images": counts[c], "group": group}
         rows.append({**row, **{column: values[c] for column, values in columns.items()}})
-    with file.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(rows[-1]), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[-1]), extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(file, text.getvalue())
 
 
 def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
