@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lt_lightning.errors import LtError
+from lt_lightning.written_secrets import refuse_in_text
 
 CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_counts"
 """Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML, and of its classes
@@ -67,9 +68,11 @@ def stored_config(path: str) -> dict[str, Any] | None:
     """The configuration of the run that wrote a checkpoint; None where the command did not write it.
 
     Raises:
-        LtError: There is no such file, or it is no checkpoint.
+        LtError: There is no such file, it is no checkpoint, or a secret stands in its configuration.
     """
-    config: dict[str, Any] | None = yaml.safe_load(read_checkpoint(path).get(CONFIG, "null"))
+    text = read_checkpoint(path).get(CONFIG, "null")
+    refuse_in_text(text, path)
+    config: dict[str, Any] | None = yaml.safe_load(text)
     return config
 
 

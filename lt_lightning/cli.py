@@ -47,6 +47,7 @@ from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.run_folder import check_ours, check_writable
 from lt_lightning.seeds import compare_seeds
 from lt_lightning.whole_files import sweep
+from lt_lightning.written_secrets import refuse_in_words
 
 NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
@@ -270,6 +271,7 @@ def main(args: Sequence[str] | None = None) -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
     words = list(sys.argv[1:] if args is None else args)
     try:
+        refuse_in_words(words)
         command = next((name for name in SMALL if words[: len(name.split())] == name.split()), None)
         if command is None:
             LongTailCLI(words)

@@ -1,8 +1,12 @@
 """The one error that a user's mistake raises."""
 
+from lt_lightning.redaction import redact
+
 
 class LtError(Exception):
     """A mistake that the user can mend; the command prints it in at most three lines and exits with 2.
+
+    Secrets in what it quotes are hidden.
 
     Args:
         what: What is wrong: what was expected and what was given.
@@ -11,8 +15,8 @@ class LtError(Exception):
     """
 
     def __init__(self, what: str, where: str, fix: str) -> None:
-        super().__init__(what, where, fix)
-        self.what, self.where, self.fix = (" ".join(part.split()) for part in (what, where, fix))
+        self.what, self.where, self.fix = (redact(" ".join(part.split())) for part in (what, where, fix))
+        super().__init__(self.what, self.where, self.fix)
 
     def __str__(self) -> str:
         return f"{self.what}\n  where: {self.where}\n  fix: {self.fix}"

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import netrc
 import os
 import uuid
 from pathlib import Path
@@ -15,6 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lt_lightning.redaction import read_netrc, redact
 from lt_lightning.whole_files import write_whole
 
 
@@ -81,10 +81,16 @@ def has_credentials() -> bool:
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
-    try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, UnicodeError, netrc.NetrcParseError):
-        return False
+    entries = read_netrc()
+    return entries is not None and entries.authenticators(host) is not None
+
+
+def _without_secrets() -> dict[str, Any]:
+    """W&B records the commit, but neither where its repository is, which may hold a token, nor uncommitted code."""
+    settings: dict[str, Any] = {"git_remote": "", "save_code": False}
+    if url := os.environ.get("WANDB_GIT_REMOTE_URL"):  # who wants the repository to be named, names it
+        settings["git_remote_url"] = redact(url)
+    return settings
 
 
 class RunWandbLogger(WandbLogger):
@@ -125,6 +131,7 @@ class RunWandbLogger(WandbLogger):
             resume="allow",
             tags=tags,
             mode=chosen,
+            settings=_without_secrets(),
         )
         self._wandb_init.pop("anonymous", None)  # Lightning passes it on; wandb only warns of it
 
@@ -138,7 +145,7 @@ class RunWandbLogger(WandbLogger):
             try:
                 run = super().experiment
             except wandb.Error as error:
-                rank_zero_warn(f"W&B cannot start online ({error}); this run is logged offline")
+                rank_zero_warn(f"W&B cannot start online ({redact(str(error))}); this run is logged offline")
                 self._offline = True
                 self._wandb_init["mode"] = "offline"
                 run = super().experiment

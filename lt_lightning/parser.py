@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lt_lightning.errors import LtError
 from lt_lightning.help import COMMANDS, help_of_all, short_help
+from lt_lightning.written_secrets import refuse_in_text
 
 UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the first group is the name
     r"[Oo]ption '([^']+)' is not accepted",
@@ -30,11 +31,12 @@ BAD_VALUE = r"Expected (?:a|an|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)
 
 
 def _load_strictly(text: str) -> Any:
-    """Read YAML as jsonargparse does, but refuse a key that stands twice, of which YAML would drop the first.
+    """Read YAML as jsonargparse does, but refuse secrets, and a key that stands twice: YAML would drop the first.
 
     Raises:
-        LtError: One does.
+        LtError: There is one.
     """
+    refuse_in_text(text, "a configuration")
     _refuse_twins(yaml.compose(text, Loader=yaml.SafeLoader))
     return READ_YAML(text)
 
