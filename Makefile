@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test soak lint format types digits methods tables
+.PHONY: demo test soak lint format types digits methods tables lock
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -21,6 +21,7 @@ soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about an
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet -ll --recursive lt_lightning
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -34,6 +35,11 @@ methods: $(STAMP)  # the README's table of all methods, five seeds on the embedd
 
 tables: $(STAMP)  # puts measured tables into README and docs
 	$(BIN)/python benchmarks/tables.py
+
+lock: $(STAMP)  # requirements.lock: every package that the pinned set needs, on any platform, with the hashes of its files
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra pinned \
+		--custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
 
 digits: $(STAMP)  # the README's table of what each part of MCSM brings, five seeds
 	$(BIN)/python benchmarks/digits.py --seeds 5 --work runs/digits --out benchmarks/results/digits.json
