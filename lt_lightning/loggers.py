@@ -146,6 +146,7 @@ class RunWandbLogger(WandbLogger):
                 run = super().experiment
             except wandb.Error as error:
                 rank_zero_warn(f"W&B cannot start online ({redact(str(error))}); this run is logged offline")
+                wandb.teardown()  # its service still holds the run's id, and would refuse it
                 self._offline = True
                 self._wandb_init["mode"] = "offline"
                 run = super().experiment

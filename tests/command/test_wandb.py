@@ -1,12 +1,13 @@
 """The offline W&B run holds every promised key, and a resumed run is the same run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import fit
+from commands import QUIET, ROOT, fit
 
 from lt_lightning.loggers import RunWandbLogger, has_credentials
 
@@ -96,3 +97,18 @@ def test_credentials_are_found_without_a_network(environment, netrc, expected, t
         (tmp_path / ".netrc").write_text(netrc)
         (tmp_path / ".netrc").chmod(0o600)
     assert has_credentials() is expected
+
+
+@pytest.mark.command
+def test_a_run_whose_server_does_not_answer_is_logged_offline(tmp_path):
+    env = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}  # this process's service
+    env |= {"WANDB_MODE": "online", "WANDB_API_KEY": "7" * 40, "WANDB_INIT_TIMEOUT": "3"}
+    env |= {"WANDB_BASE_URL": "http://alice:pass4word@127.0.0.1:9", "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "lt_lightning", "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *QUIET]
+    command += ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--trainer.default_root_dir", "run"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "this run is logged offline" in done.stderr
+    assert "pass4word" not in done.stderr + done.stdout
+    assert "train/loss" in inspect(offline_runs(tmp_path / "run")[0])["summary"]
+    assert (tmp_path / "run" / "last.ckpt").is_file()
