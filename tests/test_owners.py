@@ -32,7 +32,7 @@ OWNERS = {  # what is dangerous, by its full name or that of its module: who may
     "httpx": set(),
     "socket": set(),
     "fsspec": set(),
-    "subprocess": {"recipes.py"},  # our own command, never a shell
+    "subprocess": {"signals.py", "callbacks/watchdog.py"},  # our own command, and processes to watch; never a shell
     "os.system": set(),
     "os.popen": set(),
     "pty": set(),
