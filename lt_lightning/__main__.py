@@ -1,5 +1,16 @@
-"""``python -m lt_lightning`` is ``lt``."""
+"""The command ``lt``, which is also ``python -m lt_lightning``; Ctrl-C ends it quietly from its first second on."""
 
-from lt_lightning.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Import the command, which takes seconds, and run it."""
+    try:
+        from lt_lightning.cli import main as run
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

@@ -12,11 +12,14 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from lt_lightning.errors import LtError
+from lt_lightning.regular import check_regular
 from lt_lightning.written_secrets import refuse_in_text
 
 CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_counts"
 """Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML, and of its classes
 the names and the training images."""
+PARTS = ("model", "data", "trainer")
+"""What any configuration of a run has."""
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -26,6 +29,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         LtError: There is no such file, or it is not a checkpoint of Lightning.
     """
     fix = "name a .ckpt file that `lt fit` wrote, such as runs/mcsm/best.ckpt"
+    check_regular(Path(path))
     try:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
     except FileNotFoundError as error:
@@ -33,7 +37,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... for a damaged file
         what = "this file is damaged, no checkpoint, or holds more than tensors and plain values"
         raise LtError(what, path, fix) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise LtError("this file holds no Lightning checkpoint", path, fix)
     return checkpoint
 
@@ -68,12 +72,19 @@ def stored_config(path: str) -> dict[str, Any] | None:
     """The configuration of the run that wrote a checkpoint; None where the command did not write it.
 
     Raises:
-        LtError: There is no such file, it is no checkpoint, or a secret stands in its configuration.
+        LtError: There is no such file, it is no checkpoint, its configuration is none, or a secret stands in it.
     """
-    text = read_checkpoint(path).get(CONFIG, "null")
-    refuse_in_text(text, path)
-    config: dict[str, Any] | None = yaml.safe_load(text)
-    return config
+    text = read_checkpoint(path).get(CONFIG)
+    if text is None:
+        return None
+    refuse_in_text(str(text), path)
+    try:
+        config: dict[str, Any] = yaml.safe_load(text)
+        if all(isinstance(config[part], dict) for part in PARTS):
+            return config
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):  # of whatever else it may be
+        pass
+    raise LtError("its configuration is damaged", path, "use another checkpoint of this run")
 
 
 def load_module(path: str, class_names: list[str]) -> LightningModule:
@@ -87,7 +98,16 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
         LtError: The file is no checkpoint of the command, or its classes differ.
     """
     check_classes(path, class_names)
-    return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    try:
+        return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        raise other_weights(error, path) from error
+
+
+def other_weights(error: RuntimeError, path: str) -> LtError:
+    """What torch says of weights that do not fit a model."""
+    first = str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
+    return LtError(f"its weights are not those of this model: {first[:200]}", path, "use that of a run of this model")
 
 
 def check_classes(path: str, class_names: list[str]) -> None:
@@ -97,7 +117,7 @@ def check_classes(path: str, class_names: list[str]) -> None:
         LtError: The file is no checkpoint of the command, or its classes differ.
     """
     theirs = read_checkpoint(path).get(CLASS_NAMES)
-    if theirs is None:
+    if not isinstance(theirs, list):
         raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
     if theirs != class_names:
         pairs = zip(theirs, class_names, strict=False)

@@ -1,9 +1,11 @@
 """The command ``lt``: a LightningCLI whose checkpoints bring their own configuration."""
 
+import io
 import json
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,6 +16,7 @@ from typing import Any
 import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
 from torch.optim import Optimizer
@@ -35,15 +38,17 @@ from lt_lightning.callbacks import (
 )
 from lt_lightning.check import check_data
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
+from lt_lightning.checkpoints import is_finished, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
 from lt_lightning.methods import list_methods
+from lt_lightning.mistakes import BUG, as_mistake
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.prepare import prepare_data
-from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
+from lt_lightning.ranges import check_environment, check_numbers
+from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.run_folder import check_ours, check_writable
 from lt_lightning.seeds import compare_seeds
 from lt_lightning.whole_files import sweep
@@ -146,9 +151,11 @@ class LongTailCLI(LightningCLI):
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
+        check_environment()
         args = _with_checkpoint([_shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
+        check_numbers(config)
         for name in FILES_OF_DATA:  # so that a checkpoint can be used from any directory
             if value := config.data.init_args.get(name):
                 config.data.init_args[name] = str(Path(value).absolute())
@@ -200,14 +207,27 @@ class LongTailCLI(LightningCLI):
             while isinstance(cause.__cause__, ValueError):  # jsonargparse wraps what the constructor said
                 cause = cause.__cause__
             raise LtError(str(cause), "the configuration", "change this value") from error
-        except MisconfigurationException as error:  # such as a GPU where there is none
-            raise LtError(str(error), "the trainer", "change trainer.accelerator, devices or strategy") from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run; weights that do not fit the model are the user's mistake."""
+        try:
+            super()._run_subcommand(subcommand)
+        except RuntimeError as error:
+            if "loading state_dict" not in str(error):
+                raise
+            raise other_weights(error, str(self.config[subcommand].ckpt_path)) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run, and checkpoints that are whole."""
         folder = self._get(self.config, "trainer.default_root_dir")
         loggers = [RunCSVLogger(folder), self._get(self.config_init, "wandb")]
-        trainer = super().instantiate_trainer(logger=loggers, **kwargs)
+        try:
+            trainer = super().instantiate_trainer(logger=loggers, **kwargs)
+        except (MisconfigurationException, TypeError, ImportError) as error:  # such as a device that is not there
+            raise LtError(str(error), "the trainer", "change what it names, such as trainer.devices") from error
+        if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 4 * (cores := os.cpu_count() or 1):
+            what = f"{trainer.num_devices} processes are too many for {cores} processors"
+            raise LtError(what, "trainer.devices", f"name at most {4 * cores}")
         trainer.strategy.checkpoint_io = WholeCheckpointIO()
         return trainer
 
@@ -266,10 +286,17 @@ def _is_no_tip(record: logging.LogRecord) -> bool:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run the command; a user's mistake is printed in at most three lines and exits with 2."""
+    """Run the command; a user's mistake is three lines, after ``--debug`` below its traceback, and exit status 2.
+
+    Raises:
+        Exception: A bug; its last line says so.
+    """
     warnings.filterwarnings("ignore", message=f".*({NOISE})")
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
-    words = list(sys.argv[1:] if args is None else args)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # ± and names of files, on a terminal that knows ASCII alone
+        sys.stdout.reconfigure(errors="replace")
+    given = list(sys.argv[1:] if args is None else args)
+    words = [word for word in given if word != DEBUG]
     try:
         refuse_in_words(words)
         command = next((name for name in SMALL if words[: len(name.split())] == name.split()), None)
@@ -277,17 +304,17 @@ def main(args: Sequence[str] | None = None) -> None:
             LongTailCLI(words)
         else:
             SMALL[command](words[len(command.split()) :])
-    except LtError as error:
-        print(f"lt: error: {error}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:  # of `lt methods | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        if error.filename is None:
-            raise
-        refusal = LtError(f"the system refuses: {error.strerror}", str(error.filename), "allow it, or name another one")
-        print(f"lt: error: {refusal}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         print("lt: interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        mistake = as_mistake(error)
+        if mistake is None:
+            error.add_note(BUG)
+            raise
+        if DEBUG in given:
+            traceback.print_exception(error)
+        print(f"lt: error: {mistake}", file=sys.stderr)
+        sys.exit(2)

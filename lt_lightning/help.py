@@ -33,6 +33,7 @@ KNOBS = {
     "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",
     "--print_config": "show the merged configuration and stop",
     "--help_all": "every option there is",
+    "--debug": "show the traceback of a mistake, too (any command)",
 }
 
 

@@ -27,7 +27,9 @@ UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the 
     r"Expected a dot import path string: (\S+)",
     r"invalid choice: '([^']+)'",
 )
-BAD_VALUE = r"Expected (?:a|an|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)\. Got value: (.+)"
+BAD_VALUE = r"Expected (?:an|a|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)\. Got value: (.+)"
+
+UNCLEAR = "the command line or a configuration file"
 
 
 def _load_strictly(text: str) -> Any:
@@ -56,7 +58,7 @@ def _refuse_twins(node: yaml.Node | None) -> None:
 
 
 READ_YAML = get_loader("yaml")
-set_loader("yaml", _load_strictly, exceptions=(yaml.YAMLError,))
+set_loader("yaml", _load_strictly, exceptions=(yaml.YAMLError, ValueError))  # of an integer of 5,000 digits
 
 
 class Parser(LightningArgumentParser):
@@ -75,6 +77,20 @@ class Parser(LightningArgumentParser):
         else:  # the help of a class, by --model.help and the like
             super().print_help(file)
 
+    def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Read a configuration; whatever is wrong in it is said with its name.
+
+        Raises:
+            LtError: It cannot be read, or something in it is wrong.
+        """
+        try:
+            return super().parse_path(path, *args, **kwargs)
+        except UnicodeDecodeError as error:
+            raise LtError(f"this is no text in UTF-8 ({error.reason})", str(path), "save it as UTF-8") from error
+        except LtError as error:
+            where = str(path) if error.where == UNCLEAR else f"{error.where} in {path}"
+            raise LtError(error.what, where, error.fix) from error
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong, where, and which name was probably meant.
 
@@ -83,7 +99,7 @@ class Parser(LightningArgumentParser):
         """
         if not self.exit_on_error:  # a parser within the parser, whose error becomes part of the message
             super().error(message, ex)
-        where = ".".join(re.findall(r'Parser key "([^"]+)"', message)) or "the command line or a configuration file"
+        where = ".".join(re.findall(r'Parser key "([^"]+)"', message)) or UNCLEAR
         help_text = f"`{self.prog.replace(' [options]', '')} --help` lists what there is"
         for pattern in UNKNOWN_NAME:
             if found := re.search(pattern, message):
@@ -96,8 +112,13 @@ class Parser(LightningArgumentParser):
             nearest = get_close_matches(value, set(choices) - {value}, 1)
             fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
             raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, fix)
+        if found := re.search(r"Unexpected config: ((?s:.*))", message):
+            raise LtError(f"expected keys with values, got {found[1].strip()[:50] or 'nothing'!r}", where, help_text)
         lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
-        expected = next((line for line in lines if line.startswith("Expected")), "")
+        if found := re.search(r'Key "(\w+)\.[^"]+" not found', message):
+            raise LtError(f"expected keys with values below {found[1]!r}", found[1], help_text)
+        several = (line for line in lines if line.startswith("Expected") and "NoneType" not in line)
+        expected = next(several, "This value does not fit" if "NoneType" in message else "")
         given = next((line for line in lines if line.startswith("Given value: ")), "")
         what = f"{expected}. {given}" if expected and given else " ".join(lines)
         raise LtError(re.sub(r'^Parser key "[^"]+": ', "", what)[:300], where, help_text)

@@ -21,8 +21,14 @@ RANKS |= {"MASTER_ADDR", "MASTER_PORT"}
 TRAINED_FIRST = (TEACHER, "first_stage")
 """Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
 
+NESTED = 4
+"""Models that may not be trained one for another: none needs so many."""
+
 RECIPES = (".yaml", ".yml")
 """How the names of recipes end."""
+
+DEBUG = "--debug"
+"""The word, anywhere on the command line, that shows the traceback of a user's mistake, too."""
 
 OWN = ("batch_size", "augment", "num_views", "view_augment", "mix", "order")
 """What of the data a recipe, or an overlay, decides for its model."""
@@ -61,6 +67,8 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
     images = {key: value for key, value in data["init_args"].items() if key not in OWN}
     inherited = {**inherited, "data": {**data, "init_args": images}}
     folder = folder.resolve()
+    if [part for part in folder.parts[-NESTED:] if part in TRAINED_FIRST] == list(folder.parts[-NESTED:]):
+        raise LtError("recipes name one another in a circle", str(recipe), "name a .ckpt in one of them")
     checkpoint = folder / "last.ckpt"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -77,6 +85,7 @@ def _train(configs: list[str], folder: Path) -> None:
     command = [sys.executable, "-m", "lt_lightning", "fit", *(arg for c in configs for arg in ("--config", c))]
     command += ["--trainer.default_root_dir", str(folder), "--trainer.num_nodes", "1"]
     command += ["--wandb.name", f"{folder.parent.name}-{folder.name}"]
+    command += [DEBUG] * (DEBUG in sys.argv)
     if (folder / "last.ckpt").is_file():  # an earlier attempt was interrupted
         command += ["--ckpt_path", str(folder / "last.ckpt")]
     env = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS) and name not in RANKS}

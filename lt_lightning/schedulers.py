@@ -24,12 +24,14 @@ class WarmupCosine(LRScheduler):
         last_epoch: Epoch that the schedule stands at; -1 at the start.
 
     Raises:
-        LtError: The number of epochs is not known.
+        LtError: The number of epochs is not known, or the warm-up is negative.
     """
 
     def __init__(self, optimizer: Optimizer, epochs: int | None, warmup: int = 5, last_epoch: int = -1) -> None:
         if epochs is None or epochs < 1:
             raise LtError(f"this schedule needs the number of epochs, got {epochs}", "trainer.max_epochs", "set it")
+        if warmup < 0:
+            raise LtError(f"warmup must not be negative, got {warmup}", "lr_scheduler.warmup", "raise it; 0 is none")
         self.epochs, self.warmup = epochs, warmup
         super().__init__(optimizer, last_epoch)
 
@@ -58,6 +60,9 @@ class WarmupMultiStep(WarmupCosine):
         epochs: Epochs of the run; not used.
         warmup: Epochs of warm-up.
         last_epoch: Epoch that the schedule stands at; -1 at the start.
+
+    Raises:
+        LtError: Milestones are negative or not in order, ``gamma`` is not positive, or the warm-up is negative.
     """
 
     def __init__(
@@ -69,6 +74,11 @@ class WarmupMultiStep(WarmupCosine):
         warmup: int = 5,
         last_epoch: int = -1,
     ) -> None:
+        if milestones != sorted(milestones) or min(milestones, default=0) < 0:
+            what = f"milestones must be epochs in rising order, got {milestones}"
+            raise LtError(what, "lr_scheduler.milestones", "sort them")
+        if gamma <= 0:
+            raise LtError(f"gamma must be positive, got {gamma}", "lr_scheduler.gamma", "0.1 is usual")
         self.milestones, self.gamma = milestones, gamma
         super().__init__(optimizer, max(epochs or 1, 1), warmup, last_epoch)
 

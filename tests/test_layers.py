@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lt_lightning"
 FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
-    "data": ("whole_files",),
+    "data": ("regular", "whole_files"),
     "check": ("data", "arguments"),
     "losses": (),
     "models": (),
@@ -28,7 +28,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "whole_files",
     ),
     "modules": ("losses", "models", "data.base", "callbacks"),
-    "checkpoints.py": ("written_secrets",),
+    "checkpoints.py": ("regular", "written_secrets"),
     "errors.py": ("redaction",),
     "redaction.py": (),
     "written_secrets.py": ("redaction",),
@@ -40,6 +40,7 @@ MAY_USE_LIGHTNING = (
     "parser.py",
     "seeds.py",
     "loggers.py",
+    "mistakes.py",
     "checkpoints.py",
     "checkpoint_io.py",
     "modules/",

@@ -24,9 +24,14 @@ class LastCheckpoint(Checkpoint):
     Args:
         dirpath: Folder of the run; the command sets it.
         every_n_train_steps: How often to write within epochs, too; 0 for never.
+
+    Raises:
+        ValueError: ``every_n_train_steps`` is negative.
     """
 
     def __init__(self, dirpath: str = "runs", every_n_train_steps: int = 0) -> None:
+        if every_n_train_steps < 0:
+            raise ValueError(f"last.every_n_train_steps must not be negative, got {every_n_train_steps}")
         self.path, self.every_n_train_steps = Path(dirpath) / "last.ckpt", every_n_train_steps
         self.stop = StopRequest()
 

@@ -14,6 +14,8 @@ from lt_lightning.data.sampling import EvalBatches, Fetch, Order, TrainBatches
 from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
+MAX_BATCH, MAX_WORKERS = 1_000_000, 512
+"""More is a slip of the keyboard, which would bring the machine down."""
 
 
 class Batch(TypedDict):
@@ -70,7 +72,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
 
     Raises:
-        ValueError: The groups many and few overlap, or a number is negative.
+        ValueError: The groups many and few overlap, or a number is negative or beyond all reason.
     """
 
     mean: tuple[float, float, float]
@@ -96,6 +98,10 @@ class LongTailDataModule(LightningDataModule, ABC):
         if min(batch_size, eval_batch_size) < 1 or min(num_workers, num_views) < 0:
             numbers = f"{batch_size}, {eval_batch_size}, {num_workers} and {num_views}"
             raise ValueError(f"sizes of batches must be positive, workers and views not negative, got {numbers}")
+        if max(batch_size, eval_batch_size) > MAX_BATCH or max(num_workers, num_views) > MAX_WORKERS:
+            numbers = f"{batch_size}, {eval_batch_size}, {num_workers} and {num_views}"
+            most = f"batches hold at most {MAX_BATCH} images, workers and views are at most {MAX_WORKERS}"
+            raise ValueError(f"{most}, got {numbers}")
         if few > many + 1:
             raise ValueError(f"few ({few}) must not be larger than many + 1 ({many + 1}): groups would overlap")
         self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers

@@ -23,6 +23,7 @@ from lt_lightning.data.images import open_image
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.sampling import Fetch, derive_seed
 from lt_lightning.errors import LtError
+from lt_lightning.regular import check_regular
 
 
 class ImageFiles(Dataset[Batch]):
@@ -198,6 +199,7 @@ def without(splits: dict[Split, ImageIndex], skip: Path) -> dict[Split, ImageInd
     Raises:
         LtError: The file cannot be read, or lists what is not there.
     """
+    check_regular(skip)
     try:
         text = skip.read_text(encoding="utf-8", errors="surrogateescape")  # as `lt data check --unreadable` writes it
         listed = {line for line in text.replace("\r\n", "\n").split("\n") if line}

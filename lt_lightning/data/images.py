@@ -33,6 +33,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lt_lightning.errors import LtError
+from lt_lightning.regular import check_regular
 
 ENDINGS = {  # by Pillow's names of the formats: none that runs a program, as EPS does
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},  # MPO, several images of a camera, is opened as JPEG
@@ -75,6 +76,7 @@ def open_image(path: str | os.PathLike[str], smallest: int | None = None, max_pi
     _silence_pillow()
     path, head = Path(path), b""
     try:
+        check_regular(path)
         with path.open("rb") as file:
             head = file.read(1024)
             return _decode(file, str(path), smallest, max_pixels)

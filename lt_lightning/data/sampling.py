@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, DistributedSampler
 
+from lt_lightning.errors import LtError
+
 Position = Callable[[], int]  # training batches already done in the whole run
 
 
@@ -85,7 +87,7 @@ class TrainBatches(DistributedSampler[Fetch]):
         rank: This process.
 
     Raises:
-        ValueError: There are too few images for one batch.
+        LtError: There are too few images for one batch.
     """
 
     def __init__(
@@ -106,7 +108,8 @@ class TrainBatches(DistributedSampler[Fetch]):
         rest = self.num_images % step // num_ranks
         self.sizes = [batch_size] * (self.num_images // step) + [rest] * (rest >= 2)
         if not self.sizes:
-            raise ValueError(f"{self.num_images} training images give {num_ranks} ranks no batch of two or more")
+            what = f"{self.num_images} training images give {num_ranks} processes no batch of two or more"
+            raise LtError(what, "trainer.devices", "name fewer devices, or add images")
         self.num_used = limit if isinstance(limit, int) else int(len(self.sizes) * limit)
 
     def __len__(self) -> int:

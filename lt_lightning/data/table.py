@@ -11,6 +11,7 @@ from lt_lightning.data.folder import SPLITS, in_order
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.own import OwnDataModule
 from lt_lightning.errors import LtError
+from lt_lightning.regular import check_regular
 
 COLUMNS = {
     "path": ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img"),
@@ -85,6 +86,7 @@ def table_rows(file: Path) -> Iterator[Row | LtError]:
     Raises:
         LtError: The file cannot be read, or lacks a column.
     """
+    check_regular(file)
     try:
         with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as stream:
             header = stream.readline()

@@ -32,6 +32,9 @@ class LongTailModule(LightningModule):
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
         network: How experts share a backbone.
         terms: Losses of all experts together.
+
+    Raises:
+        ValueError: An argument called ``..._weight``, of this or a derived class, is negative.
     """
 
     offset: Tensor
@@ -49,6 +52,9 @@ class LongTailModule(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)  # thousands of counts do not belong on a dashboard
+        for name, value in self.hparams.items():
+            if name.endswith("_weight") and value < 0:  # would train away from what the term asks for
+                raise ValueError(f"{name} must not be negative, got {value}")
         self.class_counts = class_counts
         counts = torch.tensor(class_counts, dtype=torch.float32)
         self.net = network(backbone, len(class_counts), len(losses), shared_stages, classifier)

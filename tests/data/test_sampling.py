@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lt_lightning.data.sampling import ClassBalanced, EvalBatches, Fetch, Order, Shuffled, TrainBatches, derive_seed
+from lt_lightning.errors import LtError
 
 
 class Images(Dataset[object]):
@@ -151,7 +152,7 @@ def test_the_last_batch_is_shared_or_dropped(number: int, ranks: int, sizes: lis
 
 @pytest.mark.parametrize(("number", "ranks"), [(0, 1), (1, 1), (3, 2), (5, 3)])
 def test_too_few_images_are_refused(number: int, ranks: int) -> None:
-    with pytest.raises(ValueError, match=f"{number} training images give {ranks} ranks"):
+    with pytest.raises(LtError, match=f"{number} training images give {ranks} processes"):
         train(number, 8, num_ranks=ranks)
 
 
