@@ -1,99 +1,27 @@
-"""A user's mistake gets one clear error of three lines with the nearest name, exit status 2, and loses nothing."""
+"""A user's mistake gets one error of three lines, a bug its traceback; what is malformed, see ``tests/attacks``."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
+import torch
 from commands import ROOT, fit, refusal
 
+from lt_lightning import cli, mistakes
 from lt_lightning.cli import main
 from lt_lightning.errors import LtError
+from lt_lightning.mistakes import as_mistake
+from lt_lightning.recipes import trained_first
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml")]
-
-
-@pytest.mark.parametrize(
-    ("flags", "wrong", "meant"),
-    [
-        (["--trainer.max_epoch", "3"], "trainer.max_epoch", "trainer.max_epochs"),
-        (["--optimizr", "SGD"], "optimizr", "optimizer"),
-        (["--model.lossess", "[CrossEntropy]"], "lossess", "losses"),
-        (["--model", "Teechr"], "Teechr", "Teacher"),
-        (["--data", "CIFAR10TL"], "CIFAR10TL", "CIFAR10LT"),
-        (["--model.backbone", "resnet33"], "resnet33", "resnet32"),
-        (["--model.losses", '["CrossEntropi"]'], "CrossEntropi", "CrossEntropy"),
-        (["--data.imbalance_facto", "10"], "imbalance_facto", "imbalance_factor"),
-    ],
-)
-def test_an_unknown_name_is_refused_with_the_nearest(flags, wrong, meant, capsys):
-    what, _, fix = refusal([*CE, *flags], capsys)
-    assert wrong in what
-    assert fix.endswith(f"did you mean {meant!r}?")
-
-
-@pytest.mark.parametrize(
-    ("yaml", "wrong", "meant"),
-    [
-        ("trainer: {max_epoch: 3}", "max_epoch", "max_epochs"),
-        ("trainr: {max_epochs: 3}", "trainr", "trainer"),
-        ("model: {init_args: {backbon: resnet8}}", "backbon", "backbone"),
-        ("model: {init_args: {losses: [{class_path: InverseSoftmax, init_args: {taw: 2}}]}}", "taw", "tau"),
-        ("lr_scheduler: {class_path: WarmupCosin}", "WarmupCosin", "WarmupCosine"),
-    ],
-)
-def test_an_unknown_key_in_a_file_is_refused_with_the_nearest(yaml, wrong, meant, tmp_path, capsys):
-    (tmp_path / "bad.yaml").write_text(yaml)
-    what, _, fix = refusal([*CE, "--config", str(tmp_path / "bad.yaml")], capsys)
-    assert wrong in what
-    assert meant in fix
-
-
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        (["--trainer.max_epochs", "many"], "many"),
-        (["--data.imbalance_factor", "0.5"], "imbalance_factor must lie in [1, 100]"),
-        (["--data.imbalance_factor", "nan"], "nan"),
-        (["--data.few", "200"], "few (200)"),
-        (["--model.shared_stages", "9"], "shared_stages must be between 0 and 3"),
-        (["--model.losses", "[]"], "num_experts must be at least 1"),
-        (["--config", "nowhere.yaml"], "nowhere.yaml"),
-        (["--data.batch_size", "0"], "sizes of batches must be positive"),
-        (["--data.eval_batch_size", "0"], "sizes of batches must be positive"),
-        (["--data.num_workers", "-1"], "workers and views not negative"),
-        (["--trainer.accelerator", "mps"], "MPS"),
-        (["--data", "CIFAR100LT", "--data.root", "nowhere", "--data.imbalance_factor", "1000"], "[1, 500]"),
-    ],
-)
-def test_a_bad_value_is_refused(flags, said, tmp_path, capsys):
-    assert said in refusal([*CE, *flags, "--trainer.default_root_dir", str(tmp_path)], capsys)[0]
-
-
-@pytest.mark.parametrize("arguments", [["fut"], ["test"], [], ["fit"]])
-def test_a_command_without_its_parts_is_refused(arguments, capsys):
-    refusal(arguments, capsys)
 
 
 def test_an_error_has_three_lines_whatever_it_quotes():
     text = str(LtError("first\nsecond", "here\n", "do\n\nthis"))
     assert text.splitlines() == ["first second", "  where: here", "  fix: do this"]
-
-
-def test_a_broken_file_is_refused(tmp_path, capsys):
-    (tmp_path / "bad.yaml").write_text("model: [unclosed")
-    assert "line 1" in refusal([*CE, "--config", str(tmp_path / "bad.yaml")], capsys)[0]
-
-
-@pytest.mark.parametrize(
-    ("text", "twin", "line"),
-    [
-        ("trainer: {max_epochs: 3}\nmodel: {}\ntrainer: {max_epochs: 1}", "trainer", 3),
-        ("trainer:\n  max_epochs: 3\n  precision: 32\n  max_epochs: 4", "max_epochs", 4),
-        ("model: {init_args: {losses: [{class_path: CrossEntropy, class_path: Focal}]}}", "class_path", 1),
-    ],
-)
-def test_a_key_that_stands_twice_is_refused(text, twin, line, tmp_path, capsys):
-    (tmp_path / "bad.yaml").write_text(text)
-    what, where, _ = refusal([*CE, "--config", str(tmp_path / "bad.yaml")], capsys)
-    assert f"'{twin}' stands twice" in what
-    assert f"line {line}" in where
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path, capsys):
@@ -113,3 +41,93 @@ def test_help_fits_a_screen(arguments, most, capsys):
     text = capsys.readouterr().out
     assert len(text.splitlines()) <= most
     assert "--config" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "raised"),
+    [
+        (["--debug", *CE, "--optimizr", "SGD"], "LtError: unknown name 'optimizr'"),
+        (["methods", "--debug", "all"], "LtError: lt methods takes no arguments, got all"),
+        (["data", "check", "nowhere", "--debug"], "LtError: no such file"),
+        (["seeds", "a.ckpt", "--debug"], "LtError: expected two or more"),
+    ],
+)
+def test_debug_shows_the_traceback_before_the_three_lines(words, raised, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    trace, _, lines = capsys.readouterr().err.rpartition("lt: error: ")
+    assert trace.startswith("Traceback (most recent call last):")
+    assert raised in trace
+    assert len(lines.splitlines()) == 3
+
+
+def raises(error):
+    def command(words):
+        raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "fix"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"), "20.00 GiB", "--data.batch_size"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes"), "9 bytes", "--data.batch_size"),
+        (MemoryError(), "not enough memory", "--data.batch_size"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "pid 7", "--data.num_workers"),
+        (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "data.num_workers", "--shm-size"),
+        (RuntimeError("unable to write to file </torch_7_8_9>"), "torch_7_8_9", "--shm-size"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left", "make room"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files", "ulimit -n"),
+        (PermissionError(errno.EACCES, "Permission denied", "there"), "there", "allow it"),
+        (UnicodeDecodeError("utf-8", b"# \xe4", 2, 3, "invalid byte"), "xe4", "UTF-8"),
+    ],
+)
+def test_an_error_of_the_system_says_how_to_mend_it(error, said, fix, monkeypatch, capsys):
+    monkeypatch.setitem(cli.SMALL, "methods", raises(error))
+    lines = refusal(["methods"], capsys)
+    assert said in " ".join(lines)
+    assert fix in lines[2]
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("mat1 and mat2 shapes cannot be multiplied")])
+def test_a_bug_keeps_its_traceback_and_ends_with_a_line_that_says_so(error, monkeypatch):
+    monkeypatch.setitem(cli.SMALL, "methods", raises(error))
+    with pytest.raises(type(error)) as caught:
+        main(["methods"])
+    assert caught.value.__notes__ == [mistakes.BUG]
+    assert as_mistake(error) is None
+
+
+def test_recipes_that_name_one_another_come_to_an_end(tmp_path):
+    (tmp_path / "own.yaml").write_text("model: {init_args: {teacher: own.yaml}}")
+    inherited = {"data": {"class_path": "DigitsLT", "init_args": {}}}
+    with pytest.raises(LtError, match="in a circle"):
+        trained_first(str(tmp_path / "own.yaml"), [], inherited, tmp_path.joinpath(*["teacher"] * 4))
+
+
+@pytest.mark.command
+@pytest.mark.parametrize("module", ["torchvision", "lightning"])
+def test_an_interruption_is_quiet_while_the_command_is_still_being_imported(module, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import importlib.abc, os, signal, sys\n"
+        "class Interrupt(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background has it ignored
+    command = [sys.executable, "-m", "lt_lightning", "methods"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr, done.stdout) == (130, "", "")
+
+
+@pytest.mark.command
+def test_a_terminal_that_knows_ascii_alone():
+    odd = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "OMP_NUM_THREADS": "nonsense"}
+    command = [sys.executable, "-m", "lt_lightning", "methods"]
+    done = subprocess.run(command, env=os.environ | odd, capture_output=True, text=True, check=True)
+    assert "mean ? standard deviation" in done.stdout

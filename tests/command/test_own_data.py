@@ -3,15 +3,12 @@
 import csv
 import json
 import shutil
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from commands import QUIET, ROOT, fit, refusal
-from PIL import Image
 from trees import COUNTS, save, tree
 
 from lt_lightning.cli import main
@@ -140,82 +137,9 @@ def test_a_checkpoint_is_used_from_any_directory(tmp_path, monkeypatch):
         assert {row["image"].split("/")[0] for row in csv.DictReader(file)} == set(COUNTS) - {"zebra"}
 
 
-def broken(root: Path) -> Path:
-    """An image that every epoch reads."""
-    return next(iter(sorted((tree(root) / "zebra").iterdir())))
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it is large."""
-    chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", zlib.compress(bytes(1000)))
-    sized = (struct.pack(">I", len(c)) + name + c + struct.pack(">I", zlib.crc32(name + c)) for name, c in chunks)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(sized)
-
-
-FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "cut short": (lambda file: file.write_bytes(file.read_bytes()[:300]), "cut short"),
-    "empty": (lambda file: file.write_bytes(b""), "empty"),
-    "a web page": (lambda file: file.write_text("<!DOCTYPE html><html></html>"), "web page"),
-    "Git LFS": (lambda file: file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "Git LFS"),
-    "text": (lambda file: file.write_text("hello"), "format"),
-    "damaged": (lambda file: file.write_bytes(file.read_bytes()[:20] + b"\xff" * 500), "damaged"),
-    "a bomb": (lambda file: file.write_bytes(bomb(10_001, 10_000)), "pixels"),
-    "no known range": (lambda file: Image.new("F", (20, 20), 300.0).save(file, "TIFF"), "range"),
-    "a dangling link": (lambda file: (file.unlink(), file.symlink_to("nowhere.jpg")), "dangling link"),
-}
-
-
-@pytest.mark.parametrize(("fault", "workers"), [*((fault, "0") for fault in FAULTS), ("cut short", "1")])
-def test_an_image_that_cannot_be_read_is_named(fault, workers, tmp_path, capsys):
-    file = broken(tmp_path / "data")
-    FAULTS[fault][0](file)
+def test_an_image_that_a_process_cannot_read_is_named(tmp_path, capsys):
+    file = tree(tmp_path / "data") / "zebra" / "photo 0.jpg"  # which every epoch reads
+    file.write_bytes(file.read_bytes()[:300])
     config = ["--config", str(ROOT / "configs" / "ce.yaml"), *OWN, "--data.root", str(tmp_path / "data"), *STEP, *QUIET]
     run = ["--trainer.default_root_dir", str(tmp_path / "run"), "--trainer.accelerator", "cpu"]
-    lines = refusal(["fit", *config, *run, "--data.num_workers", workers], capsys)
-    assert FAULTS[fault][1] in lines[0]
-    assert lines[1] == f"  where: {file}"
-    assert len(lines[2]) > 20
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        (lambda root: (root / "newt").mkdir(), "the class newt has no image"),
-        (lambda root: save(root / "loose.jpg", 1), "lies outside of the classes' folders"),
-        (lambda root: (root / "train").mkdir(), "beside folders of splits there are others"),
-        (lambda root: shutil.rmtree(root), "No such file or directory"),
-    ],
-)
-def test_a_folder_that_is_wrong_is_named(wrong, says, tmp_path, capsys):
-    wrong(tree(tmp_path / "data"))
-    config = ["--config", str(ROOT / "configs" / "ce.yaml"), *OWN, "--data.root", str(tmp_path / "data"), *QUIET]
-    assert says in refusal(["fit", *config, "--trainer.default_root_dir", str(tmp_path / "run")], capsys)[0]
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("rows", "says"),
-    [
-        ("path,sex\na.jpg,x\n", "has no column class"),
-        ("path,class\na.jpg\n", "has 1 columns"),
-        ("path,class\na.jpg,x\na.jpg,y\n", "listed twice"),
-        ("path,class,split\na.jpg,x,holdout\n", "no such split as 'holdout'"),
-        ("path,class\na.jpg,x\nb.jpg,x\n", "expected training images of two classes"),
-        ("path,class,split\na.jpg,x,train\nb.jpg,y,train\nc.jpg,z,test\n", "the class z has no training image"),
-        ("path,class\na.jpg,x\nb.jpg,x\nc.jpg,y\nd.jpg,y\n", "No such file"),
-    ],
-)
-def test_a_table_that_is_wrong_is_named(rows, says, tmp_path, capsys):
-    (tmp_path / "t.csv").write_text(rows)
-    table = ["--data", "TableLT", "--data.file", str(tmp_path / "t.csv")]
-    config = [
-        "--config",
-        str(ROOT / "configs" / "ce.yaml"),
-        *OWN,
-        *table,
-        *STEP,
-        *QUIET,
-        "--trainer.accelerator",
-        "cpu",
-    ]
-    assert says in refusal(["fit", *config, "--trainer.default_root_dir", str(tmp_path / "run")], capsys)[0]
+    assert refusal(["fit", *config, *run, "--data.num_workers", "1"], capsys)[1] == f"  where: {file}"

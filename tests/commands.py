@@ -8,7 +8,7 @@ import torch
 
 from lt_lightning.cli import main
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 
 
@@ -25,6 +25,7 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[st
         main(arguments)
     assert stop.value.code == 2
     text = capsys.readouterr().err
+    assert "Traceback" not in text
     lines = text[text.index("lt: error: ") :].splitlines()
     assert len(lines) == 3
     return lines
