@@ -3,16 +3,21 @@
 import hashlib
 import json
 import re
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import instantiate_module
 from torch import Tensor
+from yaml import YAMLError
 
 from lt_lightning.errors import LtError
 from lt_lightning.regular import check_regular
+from lt_lightning.strict_yaml import read_yaml
+from lt_lightning.trust import refused_name, trust_only_known
 from lt_lightning.written_secrets import refuse_in_text
 
 CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_counts"
@@ -20,6 +25,15 @@ CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_cou
 the names and the training images."""
 PARTS = ("model", "data", "trainer")
 """What any configuration of a run has."""
+ARGUMENTS, INSTANTIATOR = "hyper_parameters", "lightning.pytorch.cli.instantiate_module"
+"""Key under which Lightning stores the arguments of a module, and the one function that may build it of them."""
+PLAIN: dict[str, tuple[type[str] | type[list[Any]] | type[dict[str, Any]], type]] = {
+    CONFIG: (str, str),
+    CLASS_NAMES: (list, str),
+    CLASS_COUNTS: (list, int),
+    ARGUMENTS: (dict, str),
+}
+"""Of each key, the type of its value and that of what it holds."""
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -31,14 +45,18 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     fix = "name a .ckpt file that `lt fit` wrote, such as runs/mcsm/best.ckpt"
     check_regular(Path(path))
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        checkpoint = _tensors(path)
     except FileNotFoundError as error:
-        raise LtError("this checkpoint does not exist", path, fix) from error
+        raise LtError("this checkpoint does not exist, or not as a local file", path, fix) from error
     except Exception as error:  # torch raises RuntimeError, UnpicklingError, EOFError, ... for a damaged file
         what = "this file is damaged, no checkpoint, or holds more than tensors and plain values"
         raise LtError(what, path, fix) from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+    if not isinstance(checkpoint, dict) or not _are_tensors(checkpoint.get("state_dict")):
         raise LtError("this file holds no Lightning checkpoint", path, fix)
+    for key, (kind, inner) in PLAIN.items():
+        value = checkpoint.get(key, kind())
+        if not isinstance(value, kind) or not all(isinstance(part, inner) for part in value):
+            raise LtError(f"this checkpoint is damaged: its {key} is no {kind.__name__}", path, fix)
     return checkpoint
 
 
@@ -50,22 +68,53 @@ def read_weights(path: str) -> dict[str, Tensor]:
             another hash.
     """
     fix = "fetch it anew; name a .pth file of torchvision's, such as resnet50-11ad3fa6.pth"
+    check_regular(Path(path))
     try:
-        if stated := re.search(r"-([0-9a-f]{8,})\.pth$", path):
+        if (stated := re.search(r"-([0-9a-f]{8,})\.pth$", path)) and Path(path).is_file():
             with Path(path).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if not found.startswith(stated[1]):
                 raise LtError(f"its name says the hash {stated[1]}, it has {found[: len(stated[1])]}", path, fix)
-        weights = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+        weights = _tensors(path)
     except FileNotFoundError as error:
-        raise LtError("these weights do not exist", path, fix) from error
+        raise LtError("these weights do not exist, or not as a local file", path, fix) from error
     except LtError:
         raise
     except Exception as error:  # as in read_checkpoint
         raise LtError("this file is damaged, or holds more than tensors", path, fix) from error
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+    if not _are_tensors(weights):
         raise LtError("this file holds something else than named tensors", path, fix)
-    return weights
+    named: dict[str, Tensor] = weights
+    return named
+
+
+def _tensors(path: str) -> Any:
+    """What a file of torch's holds, if it is one that can neither run code nor exhaust the memory."""
+    with zipfile.ZipFile(path) as archive:
+        size = Path(path).stat().st_size
+        packed = any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist())
+        if packed or sum(member.file_size for member in archive.infolist()) > size:
+            raise ValueError("its parts are larger than the file")  # torch never packs them
+    content = torch.load(path, weights_only=True, map_location="cpu", mmap=True)
+    if sum(tensor.nbytes for tensor in _within(content)) > 2 * size:  # weights that layers share count twice
+        raise ValueError("its tensors are larger than the file")
+    return content
+
+
+def _within(content: Any) -> Iterator[Tensor]:
+    """All tensors in nested values, which may hold themselves."""
+    values, seen = [content], set()
+    while values:
+        value = values.pop()
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            seen.add(id(value))
+            values += [*value.keys(), *value.values()] if isinstance(value, dict) else value
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
 
 
 def stored_config(path: str) -> dict[str, Any] | None:
@@ -77,14 +126,17 @@ def stored_config(path: str) -> dict[str, Any] | None:
     text = read_checkpoint(path).get(CONFIG)
     if text is None:
         return None
-    refuse_in_text(str(text), path)
+    refuse_in_text(text, path)
     try:
-        config: dict[str, Any] = yaml.safe_load(text)
-        if all(isinstance(config[part], dict) for part in PARTS):
-            return config
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):  # of whatever else it may be
-        pass
-    raise LtError("its configuration is damaged", path, "use another checkpoint of this run")
+        config: dict[str, Any] = read_yaml(text)
+    except (YAMLError, ValueError) as error:
+        what = f"this checkpoint's configuration is damaged: {error}"[:300]
+        raise LtError(what, path, "name a checkpoint that `lt fit` wrote") from error
+    if not isinstance(config, dict) or not all(
+        isinstance(config.get(key), dict) for key in PARTS
+    ):
+        raise LtError("this checkpoint's configuration is none of `lt fit`", path, "name a checkpoint that it wrote")
+    return config
 
 
 def load_module(path: str, class_names: list[str]) -> LightningModule:
@@ -95,13 +147,28 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
         class_names: The classes it must have been trained on, in order.
 
     Raises:
-        LtError: The file is no checkpoint of the command, or its classes differ.
+        LtError: The file is no checkpoint of the command, its classes differ, or it names code to run.
     """
     check_classes(path, class_names)
+    checkpoint = read_checkpoint(path)
+    arguments = dict(checkpoint.get(ARGUMENTS, {}))
+    fix = "name a checkpoint that `lt fit` wrote"
+    if arguments.pop("_instantiator", None) != INSTANTIATOR or not isinstance(arguments.get("_class_path"), str):
+        raise LtError("this checkpoint does not say which module it holds, or how to build it", path, fix)
+    trust_only_known()
     try:
-        return LightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        module: LightningModule = instantiate_module(LightningModule, arguments)
+        module.on_load_checkpoint(checkpoint)
+    except LtError:
+        raise
+    except Exception as error:  # whatever a constructor says of arguments that are not its own
+        what = f"this checkpoint's module cannot be rebuilt: {error}"[:300]
+        raise refused_name(str(error), path) or LtError(what, path, fix) from error
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise other_weights(error, path) from error
+    return module
 
 
 def other_weights(error: RuntimeError, path: str) -> LtError:
@@ -138,6 +205,9 @@ def check_counts(path: str, class_counts: list[int]) -> None:
         LtError: They differ.
     """
     theirs = read_checkpoint(path).get(CLASS_COUNTS, class_counts)
+    if len(theirs) != len(class_counts):
+        what = f"it says training images of {len(theirs)} classes, the data has {len(class_counts)}"
+        raise LtError(what, path, "name a checkpoint that `lt fit` wrote")
     if theirs != class_counts:
         c = next(c for c, (a, b) in enumerate(zip(theirs, class_counts, strict=True)) if a != b)
         what = f"it was trained on {theirs[c]} images of class {c}, the data has {class_counts[c]} for training"

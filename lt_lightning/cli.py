@@ -46,11 +46,13 @@ from lt_lightning.methods import list_methods
 from lt_lightning.mistakes import BUG, as_mistake
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
+from lt_lightning.plugins import import_plugins
 from lt_lightning.prepare import prepare_data
 from lt_lightning.ranges import check_environment, check_numbers
 from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.run_folder import check_ours, check_writable
 from lt_lightning.seeds import compare_seeds
+from lt_lightning.trust import refuse_addresses
 from lt_lightning.whole_files import sweep
 from lt_lightning.written_secrets import refuse_in_words
 
@@ -156,12 +158,14 @@ class LongTailCLI(LightningCLI):
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
         check_numbers(config)
+        refuse_addresses({key: value for key, value in config.as_dict().items() if key != "wandb"}, "")
         for name in FILES_OF_DATA:  # so that a checkpoint can be used from any directory
             if value := config.data.init_args.get(name):
                 config.data.init_args[name] = str(Path(value).absolute())
         if config.ckpt_path in NAMED:
             config.ckpt_path = str(Path(config.trainer.default_root_dir) / f"{config.ckpt_path}.ckpt")
-            read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without
+        if config.ckpt_path is not None:
+            read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without, or fetch it from anywhere
         if not config.trainer.fast_dev_run:
             check_writable(Path(config.trainer.default_root_dir))
         if self.config.subcommand == "fit":
@@ -299,6 +303,7 @@ def main(args: Sequence[str] | None = None) -> None:
     words = [word for word in given if word != DEBUG]
     try:
         refuse_in_words(words)
+        words = import_plugins(words)
         command = next((name for name in SMALL if words[: len(name.split())] == name.split()), None)
         if command is None:
             LongTailCLI(words)

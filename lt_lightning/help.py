@@ -31,6 +31,7 @@ KNOBS = {
     "--last.every_n_train_steps N": "write last.ckpt within epochs too",
     "--wandb.offline BOOL": "log to the run's folder only (when no account is found)",
     "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",
+    "--plugins FILE.py": "classes of your own, which --model, --data, ... may name then; once for each file",
     "--print_config": "show the merged configuration and stop",
     "--help_all": "every option there is",
     "--debug": "show the traceback of a mistake, too (any command)",

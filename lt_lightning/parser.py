@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import yaml
-from jsonargparse import get_loader, set_loader
+from jsonargparse import Path, set_loader  # type: ignore[attr-defined]
 from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import nn
@@ -18,7 +18,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lt_lightning.errors import LtError
 from lt_lightning.help import COMMANDS, help_of_all, short_help
-from lt_lightning.written_secrets import refuse_in_text
+from lt_lightning.strict_yaml import read_text, read_yaml
+from lt_lightning.trust import refused_name, trust_only_known
 
 UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the first group is the name
     r"[Oo]ption '([^']+)' is not accepted",
@@ -32,39 +33,15 @@ BAD_VALUE = r"Expected (?:an|a|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)
 UNCLEAR = "the command line or a configuration file"
 
 
-def _load_strictly(text: str) -> Any:
-    """Read YAML as jsonargparse does, but refuse secrets, and a key that stands twice: YAML would drop the first.
-
-    Raises:
-        LtError: There is one.
-    """
-    refuse_in_text(text, "a configuration")
-    _refuse_twins(yaml.compose(text, Loader=yaml.SafeLoader))
-    return READ_YAML(text)
-
-
-def _refuse_twins(node: yaml.Node | None) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                where = f"line {key.start_mark.line + 1} of a configuration"
-                raise LtError(f"the key {key.value!r} stands twice in one place", where, "remove one of them")
-            seen.add(str(key.value))
-            _refuse_twins(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_twins(value)
-
-
-READ_YAML = get_loader("yaml")
-set_loader("yaml", _load_strictly, exceptions=(yaml.YAMLError, ValueError))  # of an integer of 5,000 digits
+set_loader("yaml", read_yaml, exceptions=(yaml.YAMLError, ValueError))
+setattr(Path, "read_text", read_text)  # noqa: B010 - mypy; jsonargparse's own waits for pipes, and for endless files
 
 
 class Parser(LightningArgumentParser):
-    """Lightning's parser, whose errors are :class:`~lt_lightning.errors.LtError`."""
+    """Lightning's parser, whose errors are :class:`~lt_lightning.errors.LtError`, and which trusts no configuration."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        trust_only_known()
         super().__init__(*args, allow_abbrev=False, **kwargs)
         hidden: dict[str, Any] = {"dest": argparse.SUPPRESS, "default": argparse.SUPPRESS}
         self.add_argument("--help_all", action=_HelpAll, nargs=0, help="Show every option and exit.", **hidden)
@@ -101,6 +78,8 @@ class Parser(LightningArgumentParser):
             super().error(message, ex)
         where = ".".join(re.findall(r'Parser key "([^"]+)"', message)) or UNCLEAR
         help_text = f"`{self.prog.replace(' [options]', '')} --help` lists what there is"
+        if refused := refused_name(message, where):
+            raise refused
         for pattern in UNKNOWN_NAME:
             if found := re.search(pattern, message):
                 nearest = get_close_matches(found[1], set(_known_names(self)) - {found[1]}, 1)

@@ -11,6 +11,7 @@ from filelock import FileLock
 from lt_lightning.callbacks.report import TEACHER
 from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
 from lt_lightning.errors import LtError
+from lt_lightning.plugins import plugin_flags
 from lt_lightning.signals import SIGNALS, run
 
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_")
@@ -83,12 +84,14 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
 def _train(configs: list[str], folder: Path) -> None:
     print(f"lt: training the {_called(folder)} first: {configs[0]} -> {folder}", flush=True)
     command = [sys.executable, "-m", "lt_lightning", "fit", *(arg for c in configs for arg in ("--config", c))]
+    command += plugin_flags()
     command += ["--trainer.default_root_dir", str(folder), "--trainer.num_nodes", "1"]
     command += ["--wandb.name", f"{folder.parent.name}-{folder.name}"]
     command += [DEBUG] * (DEBUG in sys.argv)
     if (folder / "last.ckpt").is_file():  # an earlier attempt was interrupted
         command += ["--ckpt_path", str(folder / "last.ckpt")]
     env = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS) and name not in RANKS}
+    env["PYTHONSAFEPATH"] = "1"  # `-m` would import from the working directory before all else
     status = run(command, env)
     if status - 128 in SIGNALS:
         print(f"lt: stopped while it trained the {_called(folder)}; go on by the same command", file=sys.stderr)

@@ -1,6 +1,5 @@
 """A recipe is found, trained once however many ranks ask, and knows nothing of their launcher."""
 
-import subprocess
 import threading
 import time
 from itertools import pairwise
@@ -64,12 +63,12 @@ def test_the_recipe_is_trained_with_the_runs_overlays_data_and_seed(recipe, tmp_
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
 
-    def run(command: list[str], env: dict[str, str], check: bool) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], env: dict[str, str]) -> int:
         calls.append((command, env))
         finish(tmp_path / "run" / "teacher")
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(recipes.subprocess, "run", run)
+    monkeypatch.setattr(recipes, "run", run)
     trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     [(command, env)] = calls
     configs = [value for flag, value in pairwise(command) if flag == "--config"]
@@ -86,21 +85,28 @@ def test_an_interrupted_teacher_is_resumed(recipe, tmp_path, monkeypatch):
     (tmp_path / "run" / "teacher").mkdir(parents=True)
     (tmp_path / "run" / "teacher" / "last.ckpt").touch()
 
-    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], env: dict[str, str]) -> int:
         commands.append(command)
         finish(tmp_path / "run" / "teacher")
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(recipes.subprocess, "run", run)
+    monkeypatch.setattr(recipes, "run", run)
     trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     assert commands[0][-2:] == ["--ckpt_path", str(tmp_path / "run" / "teacher" / "last.ckpt")]
 
 
 @pytest.mark.parametrize("status", [1, 0])  # 0: ended by a signal that it handled
 def test_a_teacher_that_fails_is_one_error(status, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, status))
+    monkeypatch.setattr(recipes, "run", lambda command, env: status)
     with pytest.raises(LtError, match="could not be trained"):
         trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
+
+
+def test_a_teacher_that_is_told_to_stop_stops_the_run(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(recipes, "run", lambda command, env: 143)
+    with pytest.raises(SystemExit, match="143"):
+        trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
+    assert "go on by the same command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("teacher", ["nowhere.yaml", "nowhere.ckpt"])
@@ -144,6 +150,6 @@ def test_errors_name_the_first_stage(recipe, tmp_path, monkeypatch):
     folder = tmp_path / "run" / "first_stage"
     with pytest.raises(LtError, match=r"(?s)the first stage's recipe .*--model\.first_stage"):
         trained_first("nowhere.yaml", recipe, RUN, folder)
-    monkeypatch.setattr(recipes.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1))
+    monkeypatch.setattr(recipes, "run", lambda command, env: 1)
     with pytest.raises(LtError, match="the first stage could not be trained"):
         trained_first("teacher.yaml", recipe, RUN, folder)

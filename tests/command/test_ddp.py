@@ -66,7 +66,7 @@ def test_each_image_counts_once_on_two_processes(two_process_run, tmp_path):
         "        image, target = super().arrays(split)\n"
         "        return (image, target) if split == 'train' else (image[::23][:21], target[::23][:21])\n"
     )
-    checkpoint = ["--ckpt_path", str(two_process_run / "last.ckpt"), "--data", "small_set.SmallDigits"]
+    checkpoint = ["--ckpt_path", str(two_process_run / "last.ckpt"), "--plugins", str(plugin), "--data", "SmallDigits"]
     lt("test", *checkpoint, *TWO, *QUIET, "--trainer.default_root_dir", str(tmp_path / "two"), cwd=tmp_path)
     lt(
         "test",
