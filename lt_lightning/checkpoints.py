@@ -132,9 +132,7 @@ def stored_config(path: str) -> dict[str, Any] | None:
     except (YAMLError, ValueError) as error:
         what = f"this checkpoint's configuration is damaged: {error}"[:300]
         raise LtError(what, path, "name a checkpoint that `lt fit` wrote") from error
-    if not isinstance(config, dict) or not all(
-        isinstance(config.get(key), dict) for key in PARTS
-    ):
+    if not isinstance(config, dict) or not all(isinstance(config.get(key), dict) for key in PARTS):
         raise LtError("this checkpoint's configuration is none of `lt fit`", path, "name a checkpoint that it wrote")
     return config
 
