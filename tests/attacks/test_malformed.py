@@ -225,7 +225,7 @@ CHECKPOINT: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "weights alone": (lambda good, bad: torch.save({"weights": torch.ones(3)}, bad), "no Lightning checkpoint"),
     "no table of weights": (changed(state_dict=[1, 2]), "no Lightning checkpoint"),
     "no configuration": (changed(lt_config=None), "carries no configuration"),
-    "a number for its configuration": (changed(lt_config=5), "configuration"),
+    "a number for its configuration": (changed(lt_config=5), "lt_config"),
     "a broken configuration": (changed(lt_config="model: [unclosed"), "configuration"),
     "a configuration that is a list": (changed(lt_config="[1, 2]"), "configuration"),
     "a configuration without a trainer": (changed(lt_config="model: {class_path: Teacher}"), "configuration"),
