@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lt_lightning.callbacks.evaluation import measuring_device
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.metrics.diversity import EnsembleTheory
@@ -30,8 +31,7 @@ class Diversity(Callback):
     def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         theory = EnsembleTheory(torch.tensor(data.class_counts), data.many, data.few)
-        device = torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device  # mps has no float64
-        self.theory = theory.to(device) if len(pl_module.losses) > 1 else None  # type: ignore[arg-type]
+        self.theory = theory.to(measuring_device(pl_module)) if len(pl_module.losses) > 1 else None  # type: ignore[arg-type]
 
     def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
         if self.theory is not None:

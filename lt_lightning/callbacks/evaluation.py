@@ -5,10 +5,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
-from torchmetrics.classification import MulticlassCalibrationError
 
 from lt_lightning.data.base import Batch, LongTailDataModule
-from lt_lightning.metrics import SplitAccuracy
+from lt_lightning.metrics import CalibrationError, SplitAccuracy
+
+
+def measuring_device(pl_module: LightningModule) -> torch.device:
+    """Where figures are summed up: on the model's device, but for mps, which has no float64."""
+    return torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device
 
 
 class Predictor:
@@ -21,15 +25,14 @@ class Predictor:
     """
 
     def __init__(self, prefix: str, accuracy: SplitAccuracy, device: torch.device) -> None:
-        self.prefix, self.accuracy = prefix, accuracy.to(device)
-        calibration = MulticlassCalibrationError(len(accuracy.total), n_bins=15, norm="l1", validate_args=False)
-        self.calibration = calibration.to(device)
+        self.prefix, self.device = prefix, device
+        self.accuracy, self.calibration = accuracy.to(device), CalibrationError().to(device)
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
-        logits = logits.float()
+        logits, target = logits.to(self.device), target.to(self.device)
         self.accuracy.update(logits, target)
-        self.calibration.update(logits.softmax(-1), target)
+        self.calibration.update(logits, target)
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name."""
@@ -53,7 +56,7 @@ class Evaluation(Callback):
         counts = torch.tensor(data.class_counts)
         members = len(pl_module.losses) if len(pl_module.losses) > 1 else 0  # type: ignore[arg-type]
         self.predictors = [
-            Predictor(prefix, SplitAccuracy(counts, data.many, data.few), pl_module.device)
+            Predictor(prefix, SplitAccuracy(counts, data.many, data.few), measuring_device(pl_module))
             for prefix in ("", *(f"expert{m + 1}/" for m in range(members)))
         ]
 

@@ -4,7 +4,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lt_lightning.data.base import Batch, LongTailDataModule
 
@@ -12,35 +15,45 @@ from lt_lightning.data.base import Batch, LongTailDataModule
 class Predictions(Callback):
     """Writes ``predictions.csv``: image, target, predicted class and its probability, then those of all classes.
 
-    Images are numbered in the order of their file, or have their paths. Of several processes, each writes its own
-    images; process 1 writes ``predictions_1.csv``.
+    One file has all images, in the order of their set, on any number of processes. Images are numbered in that order,
+    or have their paths.
     """
 
     def __init__(self) -> None:
-        self._rows: list[list[Any]] = []
+        self._parts: list[tuple[Tensor, ...]] = []
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
-        self._rows = []
+        none = torch.zeros(0, dtype=torch.int64)  # a process may get no image
+        self._parts = [(none, none, torch.zeros(0, len(pl_module.class_counts)))]  # type: ignore[arg-type]
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, *_: int
     ) -> None:
         """Keep the probabilities ``(B, C)`` of one batch."""
-        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        for target, probability in zip(batch["target"].tolist(), outputs.float().tolist(), strict=True):
-            image = len(self._rows) * trainer.world_size + trainer.global_rank
-            predicted = max(range(len(probability)), key=probability.__getitem__)
-            self._rows.append([data.image_name("test", image), target, predicted, probability[predicted], *probability])
+        self._parts.append((batch["index"].cpu(), batch["target"].cpu(), outputs.float().cpu()))
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file."""
+        index, target, probability = (_of_all(torch.cat(part), trainer) for part in zip(*self._parts, strict=True))
+        self._parts = []
+        if not trainer.is_global_zero:
+            return
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        rank = f"_{trainer.global_rank}" if trainer.global_rank else ""
-        file = Path(trainer.default_root_dir) / f"predictions{rank}.csv"
+        file = Path(trainer.default_root_dir) / "predictions.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w", newline="") as stream:
             writer = csv.writer(stream)
             writer.writerow(["image", "target", "predicted", "probability", *data.class_names])
-            writer.writerows(self._rows)
-        print(f"lt: {len(self._rows)} predictions in {file}")
+            for place in index.argsort().tolist():
+                image, row = data.image_name("test", int(index[place])), probability[place]
+                predicted = int(row.argmax())
+                writer.writerow([image, int(target[place]), predicted, float(row[predicted]), *row.tolist()])
+        print(f"lt: {len(index)} predictions in {file}")
+
+
+def _of_all(part: Tensor, trainer: Trainer) -> Tensor:
+    """What all processes have, ``(N, ...)``, of this one's part; parts may differ in length."""
+    if trainer.world_size == 1:
+        return part
+    return torch.cat(gather_all_tensors(part.to(trainer.strategy.root_device))).cpu()

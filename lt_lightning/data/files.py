@@ -49,7 +49,8 @@ class ImageFiles(Dataset[Batch]):
 
     def __getitem__(self, fetch: Fetch) -> Batch:
         squares = [self.squares(i, derive_seed(fetch.seed, place)) for place, i in enumerate(fetch.indices.tolist())]
-        image, *views = (torch.from_numpy(np.stack(column)) for column in zip(*squares, strict=True))
+        none = np.zeros((0, self.size, self.size, 3), np.uint8)  # a rank may have no image to evaluate
+        image, *views = map(torch.from_numpy, [np.stack(column) for column in zip(*squares, strict=True)] or [none])
         return {
             "image": image,
             "target": self.target[fetch.indices].long(),

@@ -131,6 +131,7 @@ class EvalBatches(DistributedSampler[Fetch]):
     """Batches in file order that hold each image exactly once, on any number of ranks.
 
     torch's ``DistributedSampler`` repeats images until all ranks have equally many; here ranks may differ by one image.
+    A rank without images has one batch of none, so that it takes part in what all do together.
 
     Args:
         dataset: The images to evaluate; only their number N matters.
@@ -142,7 +143,7 @@ class EvalBatches(DistributedSampler[Fetch]):
     def __init__(self, dataset: Dataset[object], batch_size: int, num_ranks: int = 1, rank: int = 0) -> None:
         super().__init__(dataset, num_ranks, rank, shuffle=False)
         indices = torch.arange(len(dataset))[rank::num_ranks]  # type: ignore[arg-type]
-        self.batches = torch.split(indices, batch_size) if len(indices) else ()
+        self.batches = torch.split(indices, batch_size)
 
     def __len__(self) -> int:
         return len(self.batches)

@@ -40,6 +40,6 @@ def mutual_divergence(expert_logits: Tensor) -> Tensor:
     Args:
         expert_logits: z, ``(E, B, C)``.
     """
-    num_experts = len(expert_logits)
-    pairs = (num_experts, *expert_logits.shape)
-    return num_experts**2 * kl_divergence(expert_logits.unsqueeze(1).expand(pairs), expert_logits.expand(pairs))
+    logits = expert_logits.float()  # once for all pairs: their gradients are added up before they are rounded
+    pairs = (len(logits), *logits.shape)
+    return len(logits) ** 2 * kl_divergence(logits.unsqueeze(1).expand(pairs), logits.expand(pairs))

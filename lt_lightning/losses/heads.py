@@ -44,6 +44,11 @@ def each(heads: nn.ModuleList, features: Tensor) -> Tensor:
     return torch.stack([torch.stack([head(f) for f in views]) for head, views in zip(heads, features, strict=True)])
 
 
+SHORTEST = 1e-3
+"""Length below which a vector has hardly a direction: the gradient of one is at most 1 / SHORTEST times the
+direction's, which float16 can hold, of a zero vector, too."""
+
+
 def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
@@ -51,7 +56,7 @@ def _wide(x: Tensor) -> Tensor:
 def directions(x: Tensor) -> Tensor:
     """Vectors ``(..., P)`` of length one, in float32 or wider even under autocast; a zero vector stays zero."""
     with torch.autocast(x.device.type, enabled=False):
-        return F.normalize(_wide(x), dim=-1, eps=1e-6)
+        return F.normalize(_wide(x), dim=-1, eps=SHORTEST)
 
 
 def similarity(a: Tensor, b: Tensor) -> Tensor:

@@ -4,6 +4,8 @@
   https://arxiv.org/abs/2203.15359
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -55,5 +57,5 @@ class NestedCollaboration(EnsembleTerm):
     def mask(self, logits: Tensor, target: Tensor) -> Tensor:
         """1 for an image's own class and the hardest others, 0 for the rest, ``(B, C)``, of one expert's logits."""
         own = target if target.is_floating_point() else F.one_hot(target, logits.shape[-1])
-        first = logits + 1e6 * own  # far above any logit
+        first = logits.masked_fill(own > 0, math.inf)
         return torch.zeros_like(logits).scatter(-1, first.topk(self.num_hardest).indices, 1.0)

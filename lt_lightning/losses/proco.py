@@ -111,6 +111,7 @@ class ProbabilisticContrast(ContrastiveTerm):
     def log_ratio(self, projection: Tensor, mean: Tensor) -> Tensor:
         """``log C_p(kappa_c) - log C_p(kappa~_c)``, ``(E, N, C)``, of ``(E, N, P)`` and class means ``(E, C, P)``."""
         kappa = concentration(mean)
-        pull = similarity(projection, kappa.unsqueeze(-1) * directions(mean)) * 2 / self.temperature
+        centre = kappa.unsqueeze(-1) * F.normalize(mean, dim=-1)  # has no gradient that a short mean could blow up
+        pull = similarity(projection, centre) * 2 / self.temperature
         length = (projection / self.temperature).square().sum(-1, keepdim=True)
         return log_normaliser_ratio(kappa.square().unsqueeze(1), pull + length, mean.shape[-1])

@@ -1,11 +1,13 @@
 """Measurements as torchmetrics: sums that any number of processes can share."""
 
 from lt_lightning.metrics.bias_variance import bias_variance, means_by_split
+from lt_lightning.metrics.calibration import CalibrationError
 from lt_lightning.metrics.diversity import EnsembleTheory, decompose
 from lt_lightning.metrics.shifted_accuracy import ShiftedAccuracy
 from lt_lightning.metrics.split_accuracy import SplitAccuracy, shot_groups
 
 __all__ = [
+    "CalibrationError",
     "EnsembleTheory",
     "ShiftedAccuracy",
     "SplitAccuracy",

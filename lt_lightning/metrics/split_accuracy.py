@@ -54,7 +54,7 @@ class SplitAccuracy(Metric):
         self.groups = shot_groups(class_counts, many, few)
         for name in ("correct", "total", "predicted"):
             self.add_state(name, torch.zeros(len(class_counts), dtype=torch.int64), dist_reduce_fx="sum")
-        self.add_state("nll", torch.zeros(len(class_counts)), dist_reduce_fx="sum")
+        self.add_state("nll", torch.zeros(len(class_counts), dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
@@ -62,7 +62,7 @@ class SplitAccuracy(Metric):
         self.total += target.bincount(minlength=classes)
         self.predicted += predicted.bincount(minlength=classes)
         self.correct += target[predicted == target].bincount(minlength=classes)
-        nll = F.cross_entropy(logits.float(), target, reduction="none")
+        nll = F.cross_entropy(logits.double(), target, reduction="none")
         self.nll.index_add_(0, target, nll)
 
     def compute(self) -> dict[str, Tensor]:

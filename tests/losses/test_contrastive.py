@@ -160,7 +160,7 @@ def test_a_term_leaves_experts_and_heads_with_gradients(term) -> None:
     num_views=st.integers(1, 3),
     scale=st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
     name=st.sampled_from(sorted(TERMS)),
-    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]),
 )
 def test_loss_and_gradient_are_finite(label, num_views, scale, name, dtype) -> None:
     """Also with one class, without positives, and for a batch of one (in evaluation mode, as batch norm needs two)."""
@@ -168,7 +168,7 @@ def test_loss_and_gradient_are_finite(label, num_views, scale, name, dtype) -> N
     term.train(len(label) > 1)
     features = views.features.detach().to(dtype).float().requires_grad_()
     for _ in range(2):  # the second time with a memory
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             loss = term(views._replace(features=features))
         loss.backward()
         assert loss.dtype == torch.float32

@@ -276,3 +276,10 @@ def test_autocast_does_not_lower_the_precision(name: str) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(term(logits, OFFSET, target), expected)
     assert not term.state_dict()
+
+
+def test_a_small_share_of_a_mixture_is_kept_by_ncl_too() -> None:
+    term = NestedCollaboration(torch.tensor(COUNTS, dtype=torch.float32), num_hardest=3)
+    logits = torch.tensor([[9e3, 8e3, 7e3, 0.0, 0.0, 0.0, -9e3]])
+    mixture = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.999, 0.0, 0.001]])
+    assert term.mask(logits, mixture).tolist() == [[1, 0, 0, 0, 1, 0, 1]]

@@ -24,7 +24,7 @@ LEVELS = [level for level in LEVELS if level is not Distillation]
 
 COUNTS = st.lists(st.sampled_from([0.0, 1.0, 3.0, 500.0, 1e6]), min_size=5, max_size=5).filter(any)
 SCALES = st.sampled_from([0.0, 1.0, 30.0, 1e4])
-DTYPES = st.sampled_from([torch.float32, torch.bfloat16])
+DTYPES = st.sampled_from([torch.float32, torch.bfloat16, torch.float16])
 TARGETS = st.lists(st.integers(0, 4), min_size=1, max_size=6) | st.integers(1, 6).map(lambda size: [4] * size)
 anything = given(counts=COUNTS, scale=SCALES, dtype=DTYPES, target=TARGETS, seed=st.integers(0, 99))
 quick = settings(deadline=None, max_examples=40)

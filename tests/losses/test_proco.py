@@ -220,7 +220,7 @@ def test_every_parameter_and_view_has_a_gradient_and_the_means_none() -> None:
     num_views=st.integers(1, 3),
     scale=st.sampled_from([0.0, 1e-6, 1.0, 1e4]),
     temperature=st.sampled_from([0.01, 0.1, 10.0]),
-    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16]),
 )
 def test_loss_and_gradient_are_finite(label, num_views, scale, temperature, dtype) -> None:
     """Also of classes without training images, and for a batch of one (evaluation mode: batch norm needs two)."""
@@ -228,7 +228,7 @@ def test_loss_and_gradient_are_finite(label, num_views, scale, temperature, dtyp
     term.train(len(label) > 1)
     features = views.features.detach().to(dtype).requires_grad_()
     for _ in range(2):
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
             loss = term(views._replace(features=features))
         loss.backward()
         assert loss.dtype == torch.float32
