@@ -30,7 +30,8 @@ class CalibrationError(Metric):
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
         confidence, predicted = logits.double().softmax(-1).max(-1)
-        place = (confidence * len(self.surplus)).long().clamp(max=len(self.surplus) - 1)
+        # where confidence is NaN, any bin will do: so is the error
+        place = (confidence * len(self.surplus)).long().clamp(0, len(self.surplus) - 1)
         self.surplus.index_add_(0, place, confidence - (predicted == target).double())
         self.count += len(target)
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -27,3 +29,9 @@ def test_a_process_may_have_no_image() -> None:
     error.update(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64))
     error.update(torch.zeros(1, 3), torch.tensor([0]))
     assert error.compute().item() == pytest.approx(2 / 3)
+
+
+def test_what_is_not_a_number_makes_no_number() -> None:
+    error = CalibrationError()
+    error.update(torch.full((2, 3), math.nan), torch.tensor([0, 1]))
+    assert error.compute().isnan()
