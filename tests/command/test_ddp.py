@@ -97,11 +97,12 @@ def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path, m
     )
     monkeypatch.syspath_prepend(tmp_path)
     data = ["--data", f"few_images_{number}.FewDigits", "--data.eval_batch_size", "4"]
-    where = [*QUIET, "--trainer.default_root_dir", str(tmp_path)]
+    run = tmp_path / "run"
+    where = [*QUIET, "--trainer.default_root_dir", str(run)]
     short = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--data.batch_size", "32"]
     lt("fit", "--config", str(ROOT / "configs/ema.yaml"), *data, *short, *TWO, *where, cwd=tmp_path)
-    main(["validate", "--ckpt_path", str(tmp_path / "last.ckpt"), *data, "--trainer.accelerator", "cpu", *where])
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    main(["validate", "--ckpt_path", str(run / "last.ckpt"), *data, "--trainer.accelerator", "cpu", *where])
+    summary = json.loads((run / "summary.json").read_text())
     trained, alone = summary["val"]["last"], summary["validate"]["last"]
     assert alone.keys() == trained.keys() - {"epoch"}
     for name, value in alone.items():
