@@ -20,9 +20,9 @@ from lt_lightning.strict_yaml import read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
 from lt_lightning.written_secrets import refuse_in_text
 
-CONFIG, CLASS_NAMES, CLASS_COUNTS = "lt_config", "lt_class_names", "lt_class_counts"
-"""Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML, and of its classes
-the names and the training images."""
+CONFIG, CLASS_NAMES, CLASS_COUNTS, STEP = "lt_config", "lt_class_names", "lt_class_counts", "lt_step"
+"""Keys under which :class:`~lt_lightning.callbacks.keep_config.KeepConfig` stores the run's YAML, of its classes the
+names and the training images, and what its steps consist of."""
 PARTS = ("model", "data", "trainer")
 """What any configuration of a run has."""
 ARGUMENTS, INSTANTIATOR = "hyper_parameters", "lightning.pytorch.cli.instantiate_module"

@@ -28,6 +28,7 @@ from lt_lightning.callbacks import (
     Finite,
     KeepConfig,
     LastCheckpoint,
+    PendingValidation,
     Predictions,
     Pretrained,
     Report,
@@ -125,6 +126,7 @@ class LongTailCLI(LightningCLI):
                     TestPriors(),
                     TrainingLog(),
                     Finite(),
+                    PendingValidation(),
                     Predictions(),
                     Report(),
                 ],
@@ -143,6 +145,8 @@ class LongTailCLI(LightningCLI):
         parser.add_lightning_class_args(Pretrained, "pretrained")
         parser.add_lightning_class_args(Watchdog, "watchdog")
         parser.add_class_arguments(RunWandbLogger, "wandb")
+        inexact = "Go on in other steps than those of the checkpoint's run, from the beginning of an epoch."
+        parser.add_argument("--allow_inexact", type=bool, default=False, help=inexact)
         for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
             parser.link_arguments("trainer.default_root_dir", folder)
         parser.link_arguments("data.class_counts", "model.init_args.class_counts", apply_on="instantiate")
@@ -276,8 +280,8 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
 
 
 def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration without the files that it was read from."""
-    return {key: value for key, value in config.items() if key not in ("config", "ckpt_path")}
+    """A configuration without the files that it was read from, and how."""
+    return {key: value for key, value in config.items() if key not in ("config", "ckpt_path", "allow_inexact")}
 
 
 def _values(args: list[str], flag: str) -> list[str]:

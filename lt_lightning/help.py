@@ -20,6 +20,7 @@ KNOBS = {
     "--config FILE": "a configuration; several merge, the later one wins, and flags win over all",
     "--ckpt_path FILE": "a checkpoint to resume (fit) or to use; it brings its own configuration",
     "--resume RUN": "go on with the run in a folder, as it was (fit); the same command again does so, too",
+    "--allow_inexact BOOL": "go on with other processes or batches: the epoch that was begun, anew (false)",
     "--seed_everything N": "seed of weights, order and augmentation (0)",
     "--trainer.default_root_dir DIR": "folder of the run: checkpoints, metrics.csv, summary.json, per_class.csv",
     "--trainer.max_epochs N": "epochs; schedules follow it",

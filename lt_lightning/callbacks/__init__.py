@@ -6,6 +6,7 @@ from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.finite import Finite
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
+from lt_lightning.callbacks.pending_validation import PendingValidation
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.pretrained import Pretrained
 from lt_lightning.callbacks.report import Report
@@ -24,6 +25,7 @@ __all__ = [
     "KeepConfig",
     "LastCheckpoint",
     "ParabolicTransition",
+    "PendingValidation",
     "Predictions",
     "Pretrained",
     "Ramp",

@@ -5,16 +5,27 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.trainer.states import TrainerFn
 
-from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, CONFIG, check_classes, check_counts
+from lt_lightning.checkpoints import (
+    CLASS_COUNTS,
+    CLASS_NAMES,
+    CONFIG,
+    STEP,
+    check_classes,
+    check_counts,
+    read_checkpoint,
+)
 from lt_lightning.data.base import LongTailDataModule
+from lt_lightning.steps import begin_epoch_anew, check_steps, differing, parts_of_a_step
 
 
 class KeepConfig(SaveConfigCallback):
     """Writes the configuration to the run folder and, with the names of the classes, into each checkpoint.
 
     A checkpoint that is used must have been trained on the same classes as the data has, in the same order, and on as
-    many images of each.
+    many images of each. A run that goes on does so in the same steps, or, if it is allowed to, from the beginning of an
+    epoch.
     """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -24,6 +35,9 @@ class KeepConfig(SaveConfigCallback):
             check_classes(str(self.config.ckpt_path), data.class_names)
             check_counts(str(self.config.ckpt_path), data.class_counts)
         if stage == "fit":
+            self.step = parts_of_a_step(trainer, data, self.config.trainer.accumulate_grad_batches)
+            if self.config.ckpt_path is not None and not self.config.allow_inexact:
+                check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
             super().setup(trainer, pl_module, stage)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -32,8 +46,15 @@ class KeepConfig(SaveConfigCallback):
             logger.log_hyperparams(json.loads(self.parser.dump(self.config, format="json", skip_none=False)))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the configuration, as YAML, and the classes, in order."""
+        """Add the configuration, as YAML, the classes, in order, and what a step consists of."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
         checkpoint[CLASS_NAMES] = data.class_names
         checkpoint[CLASS_COUNTS] = data.class_counts
+        checkpoint[STEP] = self.step
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on with the beginning of an epoch, if steps are others now."""
+        if trainer.state.fn == TrainerFn.FITTING and differing(checkpoint, self.step):
+            data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            begin_epoch_anew(trainer, checkpoint, data.train_batches().used)

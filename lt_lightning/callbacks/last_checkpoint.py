@@ -61,7 +61,10 @@ class LastCheckpoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write within an epoch."""
-        stopped = self._told(trainer, batch_idx)
+        loop = trainer.fit_loop.epoch_loop
+        if loop._should_accumulate() or (trainer.is_last_batch and not loop._should_check_val_epoch()):
+            return  # gradients are not saved; an epoch that nothing but its end is left of ends at once
+        stopped = self._told(trainer, agree=trainer.global_step % AGREE_EVERY == 0)
         if stopped or (self.every_n_train_steps and trainer.global_step % self.every_n_train_steps == 0):
             self._save(trainer)
         if stopped:
@@ -70,14 +73,14 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write at its end."""
         self._save(trainer)
-        if self._told(trainer, AGREE_EVERY - 1):
+        if self._told(trainer, agree=True):
             self._exit(trainer)
 
-    def _told(self, trainer: Trainer, batch_idx: int) -> bool:
+    def _told(self, trainer: Trainer, agree: bool) -> bool:
         told = self.stop.signum is not None
         if trainer.world_size == 1:
             return told
-        return (batch_idx + 1) % AGREE_EVERY == 0 and trainer.strategy.reduce_boolean_decision(told, all=False)
+        return agree and trainer.strategy.reduce_boolean_decision(told, all=False)
 
     def _exit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:

@@ -37,6 +37,7 @@ class TrainingLog(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
+        self._sums, self._steps = {}, 0
         self._restart_clock()
 
     def on_train_batch_end(
@@ -62,7 +63,11 @@ class TrainingLog(Callback):
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if self._images:  # none where a run is resumed at the very end of an epoch
             values["train/img_per_s"] = self._images * trainer.world_size / (self._end - self._start)
-        pl_module.log_dict(values, sync_dist=True)
+        pl_module.log_dict(values, sync_dist=True, logger=False)
+        means = {name: float(trainer.callback_metrics[name]) for name in values}
+        for logger in trainer.loggers:  # now: Lightning would write them after the checkpoint of this epoch
+            logger.log_metrics({**means, "epoch": trainer.current_epoch}, trainer.global_step - 1)
+            logger.save()
         self._sums, self._steps = {}, 0
 
     def _restart_clock(self) -> None:

@@ -141,10 +141,15 @@ class LongTailDataModule(LightningDataModule, ABC):
             # Lightning would put a sampler of its own in the place of ours
             raise LtError("overfit_batches is not supported", "the trainer", "use limit_train_batches")
         self.mix.num_classes = len(self.class_counts)  # type: ignore[assignment] # torchvision's mixers ask for it
+        sampler = self.train_batches()
+        return self._loader(sampler.dataset, sampler)
+
+    def train_batches(self) -> TrainBatches:
+        """What forms the training batches of this process."""
+        assert self.trainer is not None
         progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        dataset = self.dataset("train")
-        sampler = TrainBatches(
-            dataset,
+        return TrainBatches(
+            self.dataset("train"),
             self.batch_size,
             self.seed,
             position=lambda: progress.total.processed,  # type: ignore[attr-defined]
@@ -153,7 +158,6 @@ class LongTailDataModule(LightningDataModule, ABC):
             num_ranks=self.trainer.world_size,
             rank=self.trainer.global_rank,
         )
-        return self._loader(dataset, sampler)
 
     def val_dataloader(self) -> DataLoader[Batch | LtError]:
         """Each validation image once."""

@@ -112,13 +112,17 @@ class TrainBatches(DistributedSampler[Fetch]):
             raise LtError(what, "trainer.devices", "name fewer devices, or add images")
         self.num_used = limit if isinstance(limit, int) else int(len(self.sizes) * limit)
 
+    @property
+    def used(self) -> int:
+        """Batches of an epoch that are used."""
+        return min(self.num_used, len(self)) or len(self)
+
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[Fetch]:
         done = self.position()
-        used = min(self.num_used, len(self)) or len(self)
-        epoch, first = divmod(done, used)
+        epoch, first = divmod(done, self.used)
         order = self.order(self.dataset, torch.Generator().manual_seed(derive_seed(self.seed, epoch)))
         for step in range(first, len(self)):
             size = self.sizes[step]

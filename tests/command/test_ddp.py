@@ -4,10 +4,12 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from commands import QUIET, ROOT, load
+from copies import EVERY_STEP, differences, left_by, put_back
 
 from lt_lightning.cli import main
 
@@ -15,23 +17,47 @@ pytestmark = pytest.mark.command
 TWO = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]
 
 
-def lt(*args: str, cwd: Path) -> None:
+def lt(*args: str, cwd: Path, program: tuple[str, ...] = ("-m", "lt_lightning")) -> None:
     """The command, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "lt_lightning", *args], cwd=cwd, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, *program, *args], cwd=cwd, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def trained_by_two(folder: Path, method: str) -> Path:
+    """Train by two processes, and keep a copy of each time that they write."""
+    short = folder / "short.yaml"
+    short.write_text("trainer: {max_epochs: 2, check_val_every_n_epoch: 1, accelerator: cpu, devices: 2}\n")
+    configs = [ROOT / f"configs/{method}.yaml", ROOT / "configs/ddp.yaml", short]
+    flags = [arg for config in configs for arg in ("--config", str(config))]
+    run = ["--data.batch_size", "32", *QUIET, *EVERY_STEP, "--trainer.default_root_dir", str(folder / "run")]
+    copying = (str(Path(__file__).with_name("copies.py")), str(folder))
+    lt("fit", *flags, *run, cwd=folder, program=copying)
+    return folder / "run"
+
+
+def check_resumes(run: Path, points: Iterable[int]) -> None:
+    whole, wrong = left_by(run), {}
+    for point in points:
+        put_back(run.parent / str(point), run)
+        lt("fit", "--resume", str(run), *QUIET, cwd=run.parent)
+        wrong[point] = list(differences(whole, left_by(run)))
+    assert not any(wrong.values()), wrong
 
 
 @pytest.fixture(scope="module")
 def two_process_run(tmp_path_factory):
     """MCSM, teacher first, by two processes."""
-    run = tmp_path_factory.mktemp("ddp") / "mcsm"
-    short = run.parent / "short.yaml"
-    short.write_text("trainer: {max_epochs: 2, check_val_every_n_epoch: 1, accelerator: cpu, devices: 2}\n")
-    configs = [ROOT / "configs/mcsm.yaml", ROOT / "configs/ddp.yaml", short]
-    flags = [arg for config in configs for arg in ("--config", str(config))]
-    root = ["--trainer.default_root_dir", str(run)]
-    lt("fit", *flags, "--data.batch_size", "32", *QUIET, *root, cwd=run.parent)
-    return run
+    return trained_by_two(tmp_path_factory.mktemp("ddp"), "mcsm")
+
+
+def test_two_processes_go_on_exactly(two_process_run):
+    check_resumes(two_process_run, [5])  # within the second epoch
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("method", ["mcsm", "mcem"])
+def test_two_processes_go_on_exactly_from_anywhere(method, tmp_path):
+    check_resumes(trained_by_two(tmp_path, method), range(9))
 
 
 def test_two_processes_train_the_teacher_once_and_all_students(two_process_run):

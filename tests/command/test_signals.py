@@ -69,7 +69,7 @@ def test_a_run_that_is_told_to_stop_goes_on_exactly(number, workers, status, tmp
 
 
 @pytest.mark.command
-def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path):
+def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path, capsys):
     two = ["--config", str(ROOT / "configs" / "ddp.yaml"), "--trainer.devices", "2", "--trainer.max_epochs", "3000"]
     process = start(tmp_path, *two)
     wait_for(tmp_path / "last.ckpt", process)
@@ -79,7 +79,11 @@ def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path
     assert "Traceback" not in errors
     stopped = load(tmp_path / "last.ckpt")
     assert stopped["global_step"] > 0
-    main(["fit", "--resume", str(tmp_path), "--trainer.max_epochs", str(stopped["epoch"] + 2), *ONE, *QUIET])
+    alone = ["--resume", str(tmp_path), "--trainer.max_epochs", str(stopped["epoch"] + 2), *ONE, *QUIET]
+    what, _, fix = refusal(["fit", *alone], capsys)
+    assert "processes 2, now 1" in what
+    assert "--allow_inexact" in fix
+    main(["fit", *alone, "--allow_inexact", "true"])
     assert load(tmp_path / "last.ckpt")["global_step"] > stopped["global_step"]
 
 
