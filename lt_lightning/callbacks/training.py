@@ -21,14 +21,20 @@ class TrainingLog(Callback):
         self._sums: dict[str, Tensor] = {}
         self._steps = 0
 
-    def state_dict(self) -> dict[str, Any]:
-        """The unfinished epoch."""
-        return {"sums": {name: float(total) for name, total in self._sums.items()}, "steps": self._steps}
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the unfinished epoch, of each process: one writes, but all go on."""
+        sums = {name: trainer.strategy.all_gather(total).flatten().tolist() for name, total in self._sums.items()}
+        checkpoint["callbacks"][self.state_key] = {"sums": sums, "steps": self._steps}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the unfinished epoch."""
-        self._sums = {name: torch.tensor(total) for name, total in state_dict["sums"].items()}
-        self._steps = state_dict["steps"]
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on with the unfinished epoch of this process."""
+        state = checkpoint["callbacks"].get(self.state_key, {"sums": {}, "steps": 0})
+        sums = {name: torch.tensor(totals).reshape(-1) for name, totals in state["sums"].items()}
+        mine = {
+            name: trainer.global_rank % len(totals) for name, totals in sums.items()
+        }  # once, one number was for all
+        self._sums = {name: totals[mine[name]] for name, totals in sums.items()}
+        self._steps = state["steps"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure, on the device of the model."""
