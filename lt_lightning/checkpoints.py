@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -185,13 +186,37 @@ def check_classes(path: str, class_names: list[str]) -> None:
     if not isinstance(theirs, list):
         raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
     if theirs != class_names:
-        pairs = zip(theirs, class_names, strict=False)
-        first = next((c for c, (a, b) in enumerate(pairs) if a != b), min(len(theirs), len(class_names)))
-        raise LtError(
-            f"its {len(theirs)} classes are not the {len(class_names)} of the data: they differ from class {first} on",
-            path,
-            "use a model that was trained on the same classes in the same order",
-        )
+        fix = "use a model that was trained on the same classes in the same order"
+        if sorted(theirs) == sorted(class_names):
+            fix += "; validate, test and predict take images into its order by --as_in_checkpoint true"
+        raise LtError(class_difference(theirs, class_names), path, fix)
+
+
+def class_difference(theirs: list[str], ours: list[str]) -> str:
+    """Say how two lists of classes differ, and name the first difference.
+
+    Args:
+        theirs: Names of a checkpoint's classes, in label order.
+        ours: Those of the data.
+    """
+    gone, new = [name for name in theirs if name not in set(ours)], [name for name in ours if name not in set(theirs)]
+    if gone and new:
+        c = next(c for c, (a, b) in enumerate(zip_longest(theirs, ours)) if a != b)
+        first, second = (_quoted(names[c]) if c < len(names) else "missing" for names in (theirs, ours))
+        return f"its classes are not those of the data: class {c} is {first} in the checkpoint, {second} in the data"
+    if gone:
+        return f"the data lack {len(gone)} of its {len(theirs)} classes: {_quoted(gone[0])} is the first"
+    if new:
+        count = f"{len(new)} class" + "es" * (len(new) > 1)
+        return f"the data have {count} that it lacks: {_quoted(new[0])} is the first"
+    c = next(c for c, (a, b) in enumerate(zip(theirs, ours, strict=True)) if a != b)
+    others = f"class {c} is {_quoted(theirs[c])} in the checkpoint, {_quoted(ours[c])} in the data"
+    return f"its classes are those of the data in another order: {others}"
+
+
+def _quoted(name: str) -> str:
+    """A name in a line, of 40 characters at most."""
+    return repr(name if len(name) <= 40 else f"{name[:39]}…")
 
 
 def check_counts(path: str, class_counts: list[int]) -> None:

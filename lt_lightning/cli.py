@@ -39,7 +39,7 @@ from lt_lightning.callbacks import (
 )
 from lt_lightning.check import check_data
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import is_finished, other_weights, read_checkpoint, stored_config
+from lt_lightning.checkpoints import CLASS_NAMES, is_finished, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
@@ -84,6 +84,8 @@ def no_such_command(words: list[str]) -> None:
     raise LtError(f"expected check or prepare, got {got}", "lt data", "type: lt data check PATH")
 
 
+NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint"
+"""Keys of a configuration that do not say what a run is."""
 FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
 SMALL: dict[str, Callable[[list[str]], None]] = {
@@ -146,6 +148,8 @@ class LongTailCLI(LightningCLI):
         parser.add_lightning_class_args(Watchdog, "watchdog")
         parser.add_class_arguments(RunWandbLogger, "wandb")
         inexact = "Go on in other steps than those of the checkpoint's run, from the beginning of an epoch."
+        order = "Number the classes of the data as the checkpoint does; for sets of files, not for fit."
+        parser.add_argument("--as_in_checkpoint", type=bool, default=False, help=order)
         parser.add_argument("--allow_inexact", type=bool, default=False, help=inexact)
         for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
             parser.link_arguments("trainer.default_root_dir", folder)
@@ -174,6 +178,8 @@ class LongTailCLI(LightningCLI):
             check_writable(Path(config.trainer.default_root_dir))
         if self.config.subcommand == "fit":
             self._prepare_fit(config)
+        elif config.as_in_checkpoint and config.ckpt_path is not None and "class_order" in config.data.init_args:
+            config.data.init_args["class_order"] = read_checkpoint(str(config.ckpt_path)).get(CLASS_NAMES)
 
     def _parse_ckpt_path(self) -> None:
         """Leave out Lightning's own reading of hyperparameters, which would win over flags."""
@@ -281,7 +287,7 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
 
 def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
     """A configuration without the files that it was read from, and how."""
-    return {key: value for key, value in config.items() if key not in ("config", "ckpt_path", "allow_inexact")}
+    return {key: value for key, value in config.items() if key not in NOT_THE_RUN}
 
 
 def _values(args: list[str], flag: str) -> list[str]:

@@ -4,6 +4,7 @@ Everything else (flips, colours, normalisation) is batched tensor code on the de
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from random import Random
@@ -110,6 +111,7 @@ class FileDataModule(LongTailDataModule):
         batch_size: Training images of a batch, on each device.
         eval_batch_size: Validation and test images of a batch, on each device.
         num_workers: Processes that read images.
+        class_order: Names of all classes, in the order that labels have; by default that of the set.
         **kwargs: Arguments of :class:`~lt_lightning.data.base.LongTailDataModule`.
 
     Raises:
@@ -132,12 +134,14 @@ class FileDataModule(LongTailDataModule):
         batch_size: int = 64,
         eval_batch_size: int = 128,
         num_workers: int = 4,
+        class_order: list[str] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(batch_size=batch_size, eval_batch_size=eval_batch_size, num_workers=num_workers, **kwargs)
         if size < 1 or not 0 < scale[0] <= scale[1] <= 1:
             raise ValueError(f"size must be positive and scale two parts of an image, in order, got {size} and {scale}")
         self.root, self.size, self.scale, self.skip = Path(root), size, scale, skip
+        self.class_order = class_order
 
     @abstractmethod
     def find(self) -> tuple[list[str], dict[Split, ImageIndex]]:
@@ -155,7 +159,13 @@ class FileDataModule(LongTailDataModule):
         if not counts.all():
             what = f"the class {names[counts.argmin()]} has no training image"
             raise LtError(what, str(self.root), f"add one or leave it out; `lt data check {self.root}` tells more")
-        return names, splits
+        if self.class_order is None:
+            return names, splits
+        if sorted(self.class_order) != sorted(names):
+            fix = "name each class once, as it is called in the set"
+            raise LtError("class_order names other classes than the set has", str(self.root), fix)
+        label = np.array([self.class_order.index(name) for name in names], np.int32)
+        return self.class_order, {split: replace(index, target=label[index.target]) for split, index in splits.items()}
 
     def kept(self, splits: dict[Split, ImageIndex]) -> dict[Split, ImageIndex]:
         """All images but those that are to be left out.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
-from commands import QUIET, ROOT, fit, refusal
+from commands import QUIET, ROOT, fit, load, refusal
 from trees import COUNTS, save, tree
 
 from lt_lightning.cli import main
@@ -102,16 +103,58 @@ def test_a_teacher_is_taught_on_the_same_images(tmp_path):
     assert taught["data"]["class_path"].endswith("FolderLT")
 
 
-def test_a_checkpoint_is_for_its_classes_alone(tmp_path, capsys):
-    run = fit(tmp_path / "run", *OWN, "--data.root", str(tree(tmp_path / "data")), *STEP)
-    renamed = dict(zip(["aardvark", *list(COUNTS)[1:]], COUNTS.values(), strict=True))
-    for name, counts in (("renamed", renamed), ("fewer", dict(list(COUNTS.items())[:4]))):
-        lines = refusal(
-            ["test", "--ckpt_path", str(run / "last.ckpt"), "--data.root", str(tree(tmp_path / name, counts)), *QUIET],
-            capsys,
-        )
-        assert "classes are not the" in lines[0]
-        assert "they differ from class" in lines[0]
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a folder for each class."""
+    folder = tmp_path_factory.mktemp("trained")
+    return fit(folder / "run", *OWN, "--data.root", str(tree(folder / "data")), *STEP)
+
+
+LONG = "a name that goes on and on " * 8
+OTHER_CLASSES = {
+    "fewer": ({"lynx": None}, "the data lack 1 of its 5 classes: 'lynx' is the first"),
+    "more": ({}, "the data have 1 class that it lacks: 'mole' is the first"),
+    "renamed": ({"lynx": "mole"}, "class 1 is 'lynx' in the checkpoint, 'mole' in the data"),
+    "renamed at length": ({"lynx": LONG}, f"class 0 is 'blue tit' in the checkpoint, {LONG[:39] + '…'!r} in the data"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_CLASSES)
+def test_a_checkpoint_is_for_its_classes_alone(kind, trained, tmp_path, capsys):
+    names, says = OTHER_CLASSES[kind]
+    counts = {
+        names.get(name, name): count for name, count in {**COUNTS, **({"mole": 3} if kind == "more" else {})}.items()
+    }
+    root = tree(tmp_path, {name.strip(): count for name, count in counts.items() if name})
+    what, *_ = refusal(["test", "--ckpt_path", str(trained / "last.ckpt"), "--data.root", str(root), *QUIET], capsys)
+    assert what.endswith(says)
+
+
+def test_a_checkpoint_of_another_order_can_be_used(trained, tmp_path, capsys):
+    """Its classes are turned round; the predictions stay."""
+    checkpoint = load(trained / "last.ckpt")
+    weights = checkpoint["state_dict"]
+    turned = {name: value.flip(0) for name, value in weights.items() if value.shape[:1] == (5,)}
+    assert turned
+    for key in ("lt_class_names", "lt_class_counts"):
+        checkpoint[key].reverse()
+    torch.save({**checkpoint, "state_dict": {**weights, **turned}}, trained / "turned.ckpt")
+    as_it_is = ["--ckpt_path", str(trained / "turned.ckpt"), *QUIET, "--trainer.accelerator", "cpu"]
+    what, _, fix = refusal(["predict", *as_it_is], capsys)
+    assert what.endswith("in another order: class 0 is 'Ägypten' in the checkpoint, 'blue tit' in the data")
+    assert "--as_in_checkpoint" in fix
+    rows = {}
+    for name, flags in (("last", []), ("turned", ["--as_in_checkpoint", "true"])):
+        main(["predict", *as_it_is[2:], "--ckpt_path", str(trained / f"{name}.ckpt"), *flags])
+        with (trained / "predictions.csv").open(encoding="utf-8") as file:
+            rows[name] = list(csv.DictReader(file))
+    assert len(rows["last"]) > 3
+    for one, other in zip(rows["last"], rows["turned"], strict=True):
+        assert one["image"] == other["image"]
+        for label in ("target", "predicted"):
+            assert int(one[label]) == 4 - int(other[label])
+        for name in COUNTS:  # sums are taken in another order
+            assert float(one[name]) == pytest.approx(float(other[name]), abs=1e-6)
 
 
 def test_a_checkpoint_is_for_its_training_images_alone(tmp_path, capsys):
