@@ -16,8 +16,8 @@ class PendingValidation(Callback):
         """Say so, where this is the checkpoint of such a step."""
         loop = trainer.fit_loop.epoch_loop
         progress = loop.batch_progress.current
-        in_step = progress.completed < progress.ready  # while what follows a step is done
-        if in_step and loop._should_check_val_fx(trainer.fit_loop._data_fetcher):  # type: ignore[arg-type]
+        stepped = progress.completed < progress.processed  # type: ignore[attr-defined]  # but not yet validated
+        if stepped and loop._should_check_val_fx(trainer.fit_loop._data_fetcher):  # type: ignore[arg-type]
             state = checkpoint["loops"]["fit_loop"]
             for count in ("total", "current"):
                 state["epoch_loop.batch_progress"][count]["completed"] += 1

@@ -23,17 +23,18 @@ class TrainingLog(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the unfinished epoch, of each process: one writes, but all go on."""
-        sums = {name: trainer.strategy.all_gather(total).flatten().tolist() for name, total in self._sums.items()}
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        alone = progress.processed < progress.ready  # type: ignore[attr-defined]  # a step failed; others may be gone
+        gather = (lambda total: total) if alone else trainer.strategy.all_gather
+        sums = {name: gather(total).flatten().tolist() for name, total in self._sums.items()}
         checkpoint["callbacks"][self.state_key] = {"sums": sums, "steps": self._steps}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on with the unfinished epoch of this process."""
         state = checkpoint["callbacks"].get(self.state_key, {"sums": {}, "steps": 0})
-        sums = {name: torch.tensor(totals).reshape(-1) for name, totals in state["sums"].items()}
-        mine = {
-            name: trainer.global_rank % len(totals) for name, totals in sums.items()
-        }  # once, one number was for all
-        self._sums = {name: totals[mine[name]] for name, totals in sums.items()}
+        for name, totals in state["sums"].items():
+            of_each = torch.tensor(totals).flatten()  # or one number for all, as checkpoints once had
+            self._sums[name] = of_each[trainer.global_rank % len(of_each)]
         self._steps = state["steps"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
