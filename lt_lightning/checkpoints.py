@@ -33,6 +33,7 @@ PLAIN: dict[str, tuple[type[str] | type[list[Any]] | type[dict[str, Any]], type]
     CLASS_NAMES: (list, str),
     CLASS_COUNTS: (list, int),
     ARGUMENTS: (dict, str),
+    STEP: (dict, str),
 }
 """Of each key, the type of its value and that of what it holds."""
 

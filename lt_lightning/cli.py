@@ -44,13 +44,14 @@ from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
 from lt_lightning.methods import list_methods
-from lt_lightning.mistakes import BUG, as_mistake
+from lt_lightning.mistakes import BUG, as_mistake, speaker
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.plugins import import_plugins
 from lt_lightning.prepare import prepare_data
 from lt_lightning.ranges import check_environment, check_numbers
 from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
+from lt_lightning.redaction import redact
 from lt_lightning.run_folder import check_ours, check_writable
 from lt_lightning.seeds import compare_seeds
 from lt_lightning.trust import refuse_addresses
@@ -327,9 +328,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         mistake = as_mistake(error)
         if mistake is None:
-            error.add_note(BUG)
+            error.add_note(f"lt: {speaker()}{BUG}")
             raise
         if DEBUG in given:
-            traceback.print_exception(error)
-        print(f"lt: error: {mistake}", file=sys.stderr)
+            print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
+        print(f"lt: error: {speaker()}{mistake}", file=sys.stderr)
         sys.exit(2)

@@ -9,12 +9,16 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from lt_lightning.errors import LtError
 
-BUG = "lt: this is a bug of lt_lightning or of a plugin: report it with all lines above (README.md, SECURITY.md)"
+BUG = "this is a bug of lt_lightning or of a plugin: report it with all lines above (README.md, SECURITY.md)"
 """The last line of an error that is no user's mistake."""
+
+SPEAKER: list[str] = []
+"""Which of several processes this one is; Lightning takes what launchers say of it out of the environment at the end."""
 
 MEMORY = r"out of memory|not enough memory|can't allocate memory"
 WORKER = r"DataLoader worker|shared memory|unable to (?:open|mmap|resize|write)|ancdata"
-SHARED = Path("/dev/shm")
+SHARED = Path("/dev/shm")  # nosec B108
+"""Where processes share memory; only its size is looked at."""
 FIXES = {
     errno.ENOSPC: "make room on the disk of the run, of $TMPDIR or of the file that takes the output",
     errno.EDQUOT: "make room: a quota is used up",
@@ -43,6 +47,16 @@ def as_mistake(error: Exception) -> LtError | None:
         fix = FIXES.get(error.errno or 0, "allow it, or name another one")
         return LtError(f"the system refuses: {error.strerror or text}", str(error.filename or "no file is named"), fix)
     return None
+
+
+def introduce(process: str) -> None:
+    """Say which of several processes this one is, for the beginning of its errors."""
+    SPEAKER[:] = [f"{process}: "]
+
+
+def speaker() -> str:
+    """Who speaks, for the beginning of an error: ``process 1 of 2: `` where there are several."""
+    return "".join(SPEAKER)
 
 
 def _shared_memory() -> str:

@@ -23,7 +23,7 @@ def parts_of_a_step(trainer: Trainer, data: LongTailDataModule, accumulated: int
 
 def differing(checkpoint: dict[str, Any], ours: dict[str, int]) -> dict[str, tuple[int, int]]:
     """What of a step is another in a checkpoint's run: theirs and ours, by name; nothing where it does not say."""
-    theirs = checkpoint.get(STEP, ours)
+    theirs = ours | checkpoint.get(STEP, {})
     return {name: (theirs[name], ours[name]) for name in FLAGS if theirs[name] != ours[name]}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lt_lightning.errors import LtError
+from lt_lightning.mistakes import introduce
 
 LOOK_EVERY, PATIENCE = 0.2, 10.0
 """Seconds between looks, and those that a process whose work fails waits for another's end to be found the cause."""
@@ -48,6 +49,7 @@ class Watchdog(Callback):
         if trainer.world_size == 1:
             return
         self._name = f"process {trainer.global_rank} of {trainer.world_size}"
+        introduce(self._name)
         self._parent, self._is_first = os.getppid(), trainer.local_rank == 0
         started = getattr(trainer.strategy.launcher, "procs", [])  # by Lightning; torchrun and SLURM start all
         self._children = list(started)

@@ -111,9 +111,10 @@ def test_each_image_counts_once_on_two_processes(two_process_run, tmp_path):
 
 
 @pytest.mark.parametrize("number", [21, pytest.param(1, marks=pytest.mark.soak)])
-def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path, monkeypatch):
+def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path):
     """Of a moving average of weights, on a set that two processes share unevenly: of one image, one has none."""
-    (tmp_path / f"few_images_{number}.py").write_text(
+    plugin = tmp_path / f"few_images_{number}.py"
+    plugin.write_text(
         "from lt_lightning.data import DigitsLT\n"
         "class FewDigits(DigitsLT):\n"
         "    def arrays(self, split):\n"
@@ -121,8 +122,7 @@ def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path, m
         "        step = 1 if split == 'train' else -(-len(target) // NUMBER)\n"
         "        return image[::step], target[::step]\n".replace("NUMBER", str(number))
     )
-    monkeypatch.syspath_prepend(tmp_path)
-    data = ["--data", f"few_images_{number}.FewDigits", "--data.eval_batch_size", "4"]
+    data = ["--plugins", str(plugin), "--data", f"few_images_{number}.FewDigits", "--data.eval_batch_size", "4"]
     run = tmp_path / "run"
     where = [*QUIET, "--trainer.default_root_dir", str(run)]
     short = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--data.batch_size", "32"]

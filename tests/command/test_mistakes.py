@@ -96,7 +96,7 @@ def test_a_bug_keeps_its_traceback_and_ends_with_a_line_that_says_so(error, monk
     monkeypatch.setitem(cli.SMALL, "methods", raises(error))
     with pytest.raises(type(error)) as caught:
         main(["methods"])
-    assert caught.value.__notes__ == [mistakes.BUG]
+    assert caught.value.__notes__ == [f"lt: {mistakes.BUG}"]
     assert as_mistake(error) is None
 
 

@@ -32,7 +32,16 @@ class ThirtyTwo(DigitsLT):
 
 
 def learn(run: Path, config: str, *flags: str) -> Path:
-    data = ["--data", "test_overfit.ThirtyTwo", "--data.batch_size", "32", "--data.augment", "[]"]
+    data = [
+        "--plugins",
+        __file__,
+        "--data",
+        "test_overfit.ThirtyTwo",
+        "--data.batch_size",
+        "32",
+        "--data.augment",
+        "[]",
+    ]
     short = ["--trainer.max_epochs", "12", "--trainer.check_val_every_n_epoch", "12", "--lr_scheduler.warmup", "1"]
     return fit(run, *data, *short, *flags, config=config)
 

@@ -96,6 +96,8 @@ def test_all_end_and_say_why(fault, rank, tmp_path):
         assert "for 8 s" in last
     else:
         assert SAID[fault][rank] in last
+    if fault in ("raises", "has no memory", "finds a mistake"):
+        assert f"process {rank} of 2: " in log.read_text()
     if rank == 1 and fault not in ("stands still", "is stopped"):
         assert re.search(r"process 1 ", last)
     if fault == "stands still":
