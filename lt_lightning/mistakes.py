@@ -13,7 +13,7 @@ BUG = "this is a bug of lt_lightning or of a plugin: report it with all lines ab
 """The last line of an error that is no user's mistake."""
 
 SPEAKER: list[str] = []
-"""Which of several processes this one is; Lightning takes what launchers say of it out of the environment at the end."""
+"""Which of several processes this one is; what launchers say of it is gone from the environment when it fails."""
 
 MEMORY = r"out of memory|not enough memory|can't allocate memory"
 WORKER = r"DataLoader worker|shared memory|unable to (?:open|mmap|resize|write)|ancdata"
