@@ -3,6 +3,7 @@
 import netrc
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 URL_USER = r"(?<=://)[^\s/?#:@]*:[^\s/?#]*(?=@)|(?:(?<=http://)|(?<=https://))[^\s/?#]+(?=@)"
@@ -44,6 +45,7 @@ SHORTEST = 8
 """Characters of a variable's value, below which it may well stand in a text by chance."""
 
 
+@lru_cache(4096)
 def names_secret(name: str) -> bool:
     """Whether a key, flag or variable has the name of a secret: ``api_key``, ``auth.token``, not ``use_cls_token``."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]

@@ -1,6 +1,7 @@
 """The configuration travels with the weights."""
 
 import json
+from functools import cached_property
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -40,15 +41,22 @@ class KeepConfig(SaveConfigCallback):
                 check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
             super().setup(trainer, pl_module, stage)
 
+    @cached_property
+    def text(self) -> str:
+        """The configuration, as YAML; it takes a sixth of a second to write, and each checkpoint has it."""
+        text: str = self.parser.dump(self.config, skip_none=False)
+        return text
+
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Hand the configuration to the loggers."""
+        values = json.loads(self.parser.dump(self.config, format="json", skip_none=False))
         for logger in trainer.loggers:
-            logger.log_hyperparams(json.loads(self.parser.dump(self.config, format="json", skip_none=False)))
+            logger.log_hyperparams(values)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration, as YAML, the classes, in order, and what a step consists of."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
+        checkpoint[CONFIG] = self.text
         checkpoint[CLASS_NAMES] = data.class_names
         checkpoint[CLASS_COUNTS] = data.class_counts
         checkpoint[STEP] = self.step
