@@ -50,8 +50,8 @@ class ContinuedWriter(ExperimentWriter):
 
 
 def _is_taken_again(old: dict[str, Any], row: dict[str, Any]) -> bool:
-    step = int(old["step"])
-    return step > row["step"] or (step == row["step"] and old.keys() == row.keys())
+    step, alike = int(old["step"]), old.keys() & row.keys() - {"epoch", "step"}
+    return step > row["step"] or (step == row["step"] and bool(alike))
 
 
 class RunCSVLogger(CSVLogger):

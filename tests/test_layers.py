@@ -43,6 +43,7 @@ MAY_USE_LIGHTNING = (
     "parser.py",
     "seeds.py",
     "loggers.py",
+    "steps.py",
     "mistakes.py",
     "checkpoints.py",
     "checkpoint_io.py",

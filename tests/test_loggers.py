@@ -27,6 +27,7 @@ def test_steps_that_are_taken_again_replace_those_before(tmp_path):
     assert len(rows(tmp_path)) == 6
     log(second, step=7, epoch=1, acc=0.5)
     assert [row["step"] for row in rows(tmp_path)] == ["3", "3", "7", "7"]
+    log(second, step=7, epoch=1, loss=2.0, speed=9.0)  # the speed is not known where a run goes on at an epoch's end
     log(second, step=7, epoch=1, loss=2.0)
     log(second, step=11, epoch=2, acc=0.6)
     written = rows(tmp_path)

@@ -48,10 +48,27 @@ def check(method: str, points: dict[int, str], folder: Path, stage, *flags: str)
     assert not any(wrong.values()), wrong
 
 
+LOSSES_ALONE = {
+    "balpoe",
+    "bs",
+    "class_balanced",
+    "focal",
+    "ldam",
+    "mcem_bcl",
+    "ncl",
+    "ride",
+    "ride_six",
+    "sade",
+    "shike",
+}
+LOSSES_ALONE |= {"mixup", "students", "teacher"}
+"""Methods that differ from another one by nothing that a run has to remember."""
+
+
 @pytest.mark.parametrize("method", METHODS)
-def test_three_points(method, tmp_path, stage):
+def test_some_points(method, tmp_path, stage):
     """Within the first epoch; between the last step of the second and its validation; within the last."""
-    check(method, {1: "0", 8: "2", 11: "0"}, tmp_path, stage)
+    check(method, {1: "0"} if method in LOSSES_ALONE else {1: "0", 8: "2", 11: "0"}, tmp_path, stage)
 
 
 @pytest.mark.soak
