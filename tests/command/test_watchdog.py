@@ -34,9 +34,10 @@ def fail(what):
     if what == "is stopped":
         os.kill(os.getpid(), signal.SIGSTOP)
 
-def start(self, trainer, *_):
+def start(self, trainer, module, batch, batch_idx):
     if trainer.global_step == 6 and trainer.global_rank == int(os.environ["FAILING"]):
         fail(os.environ["FAULT"])
+        batch["image"].fill_(float("nan"))
 
 TrainingLog.on_train_batch_start = start
 main()
@@ -49,6 +50,7 @@ SAID = {  # by the process itself, and by the first process of another
     "stands still": ("for 8 s", "for 8 s"),
     "has no memory": ("emory", "ended with status"),
     "finds a mistake": ("planted", "ended with status 2"),
+    "meets nan": ("the loss is nan", "nothing was updated"),
 }
 EVERY = [(fault, rank) for fault in SAID for rank in (0, 1)] + [("is stopped", 1)]
 QUICK = [("raises", 0), ("is killed", 1), ("stands still", 1), ("is killed", 0)]
@@ -98,7 +100,7 @@ def test_all_end_and_say_why(fault, rank, tmp_path):
         assert SAID[fault][rank] in last
     if fault in ("raises", "has no memory", "finds a mistake"):
         assert f"process {rank} of 2: " in log.read_text()
-    if rank == 1 and fault not in ("stands still", "is stopped"):
+    if rank == 1 and fault not in ("stands still", "is stopped", "meets nan"):
         assert re.search(r"process 1 ", last)
     if fault == "stands still":
         assert "time.sleep(1)" in log.read_text()  # where it stands
