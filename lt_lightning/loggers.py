@@ -39,6 +39,8 @@ class ContinuedWriter(ExperimentWriter):
 
     def save(self) -> None:
         """Write what was logged."""
+        if not self.metrics:
+            return
         for row in self.metrics:
             self._rows = [old for old in self._rows if not _is_taken_again(old, row)] + [row]
         text = io.StringIO(newline="")

@@ -35,6 +35,11 @@ def test_steps_that_are_taken_again_replace_those_before(tmp_path):
     assert [(row["acc"], row["loss"]) for row in written[2:]] == [("0.5", ""), ("", "2.0"), ("0.6", "")]
 
 
+def test_a_run_that_logged_nothing_has_no_file(tmp_path):
+    ContinuedWriter(str(tmp_path)).save()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_new_column_keeps_what_was_logged(tmp_path):
     writer = ContinuedWriter(str(tmp_path))
     log(writer, step=1, epoch=0, loss=2.0)
