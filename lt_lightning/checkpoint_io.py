@@ -20,7 +20,14 @@ class WholeCheckpointIO(TorchCheckpointIO):
     """Checkpoints that are whole, or the ones before, at whatever moment a process or a machine dies.
 
     None has weights that are not finite: the checkpoint before is worth more.
+
+    Args:
+        folder: Folder of the run, beyond which nothing is written or removed, whatever a checkpoint says of its past.
     """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.folder = Path(folder).resolve()
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
@@ -30,11 +37,28 @@ class WholeCheckpointIO(TorchCheckpointIO):
         Raises:
             LtError: It cannot be written, or a weight is not finite; the one before is as it was.
         """
+        self._check_place(Path(path))
         for name, value in checkpoint.get("state_dict", {}).items():
             if not value.isfinite().all():
-                fix = f"go on from the checkpoint before, {path}, with a lower --optimizer.lr"
+                fix = "lower --optimizer.lr; a checkpoint before, if there is one, is as it was"
                 raise LtError("the weights are not finite any more; they are not saved", name, fix)
         write_checkpoint(checkpoint, Path(path))
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Remove a checkpoint that a better one replaces.
+
+        Raises:
+            LtError: It is no checkpoint of this run; Lightning would remove whole folders that a checkpoint names.
+        """
+        self._check_place(Path(path))
+        if not Path(path).is_file():
+            raise LtError("this is to be removed, and is no file", str(path), "see which checkpoint says so")
+        Path(path).unlink()
+
+    def _check_place(self, path: Path) -> None:
+        if path.suffix != ".ckpt" or not path.resolve().is_relative_to(self.folder):
+            what = "checkpoints are written and removed within the run's folder alone, and end in .ckpt"
+            raise LtError(what, str(path), f"name a place in {self.folder}")
 
     def load_checkpoint(self, path: str | os.PathLike[str], *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint: tensors and plain values, to the CPU, from a file.

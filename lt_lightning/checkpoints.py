@@ -28,6 +28,9 @@ PARTS = ("model", "data", "trainer")
 """What any configuration of a run has."""
 ARGUMENTS, INSTANTIATOR = "hyper_parameters", "lightning.pytorch.cli.instantiate_module"
 """Key under which Lightning stores the arguments of a module, and the one function that may build it of them."""
+PROGRESS: dict[str, type] = {"loops": dict, "callbacks": dict, "optimizer_states": list, "lr_schedulers": list}
+PROGRESS |= {"epoch": int, "global_step": int, "pytorch-lightning_version": str}
+"""What Lightning stores of a run's progress, with its types."""
 PLAIN: dict[str, tuple[type[str] | type[list[Any]] | type[dict[str, Any]], type]] = {
     CONFIG: (str, str),
     CLASS_NAMES: (list, str),
@@ -171,7 +174,7 @@ def load_module(path: str, class_names: list[str]) -> LightningModule:
     return module
 
 
-def other_weights(error: RuntimeError, path: str) -> LtError:
+def other_weights(error: Exception, path: str) -> LtError:
     """What torch says of weights that do not fit a model."""
     first = str(error).partition("\n")[2].partition("\n")[0].strip() or str(error)
     return LtError(f"its weights are not those of this model: {first[:200]}", path, "use that of a run of this model")
@@ -239,7 +242,36 @@ def check_counts(path: str, class_counts: list[int]) -> None:
         raise LtError(what, path, fix)
 
 
+def check_progress(path: str) -> None:
+    """See that a checkpoint holds what a run needs to go on, beside weights.
+
+    Raises:
+        LtError: It does not.
+    """
+    checkpoint = read_checkpoint(path)
+    for name, kind in PROGRESS.items():
+        if not isinstance(checkpoint.get(name), kind):
+            raise LtError(f"a run cannot go on from this checkpoint: it lacks {name}", path, "name a last.ckpt")
+
+
 def is_finished(run: Path) -> bool:
     """Whether a run folder holds a training run that came to its end."""
     summary = run / "summary.json"
-    return (run / "last.ckpt").is_file() and summary.is_file() and "val" in json.loads(summary.read_text())
+    return (run / "last.ckpt").is_file() and "val" in read_summary(summary)
+
+
+def read_summary(file: Path) -> dict[str, Any]:
+    """What a run's ``summary.json`` says; nothing where it is not there.
+
+    Raises:
+        LtError: It is damaged.
+    """
+    try:
+        summary = json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError as error:
+        raise LtError(
+            f"this summary is damaged ({error})", str(file), "remove it; figures are measured anew"
+        ) from error
+    if not isinstance(summary, dict):
+        raise LtError("this is no summary of a run", str(file), "remove it; figures are measured anew")
+    return summary

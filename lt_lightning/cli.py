@@ -19,6 +19,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
+from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 
 from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the configuration
@@ -52,10 +53,10 @@ from lt_lightning.prepare import prepare_data
 from lt_lightning.ranges import check_environment, check_numbers
 from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.redaction import redact
-from lt_lightning.run_folder import check_ours, check_writable
+from lt_lightning.run_folder import check_ours, check_writable, hold
 from lt_lightning.seeds import compare_seeds
-from lt_lightning.trust import refuse_addresses
-from lt_lightning.whole_files import sweep
+from lt_lightning.signals import ending_as_told
+from lt_lightning.trust import refuse_addresses, refuse_outside
 from lt_lightning.written_secrets import refuse_in_words
 
 NOISE = (  # true, but nothing that a user of this command has to know
@@ -67,6 +68,8 @@ NOISE = (  # true, but nothing that a user of this command has to know
 PACKAGE = Path(__file__).parent
 ROOTS = (PACKAGE, PACKAGE.parent)
 """Where ``configs`` and measured figures lie: in an installed package, in a clone."""
+RESTORING = ("resume_start", "restore", "_restore_modules_and_callbacks", "restore_training_state", "load_state_dict")
+"""Functions of Lightning's and torch's that take up what a checkpoint holds."""
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
@@ -171,12 +174,15 @@ class LongTailCLI(LightningCLI):
         for name in FILES_OF_DATA:  # so that a checkpoint can be used from any directory
             if value := config.data.init_args.get(name):
                 config.data.init_args[name] = str(Path(value).absolute())
+        run = Path(config.trainer.default_root_dir)
+        parts = config.as_dict()
+        refuse_outside({key: parts[key] for key in ("trainer", "checkpoint", "last") if key in parts}, "", run)
         if config.ckpt_path in NAMED:
-            config.ckpt_path = str(Path(config.trainer.default_root_dir) / f"{config.ckpt_path}.ckpt")
+            config.ckpt_path = str(run / f"{config.ckpt_path}.ckpt")
         if config.ckpt_path is not None:
             read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without, or fetch it from anywhere
         if not config.trainer.fast_dev_run:
-            check_writable(Path(config.trainer.default_root_dir))
+            check_writable(run)
         if self.config.subcommand == "fit":
             self._prepare_fit(config)
         elif config.as_in_checkpoint and config.ckpt_path is not None and "class_order" in config.data.init_args:
@@ -189,7 +195,8 @@ class LongTailCLI(LightningCLI):
         run = Path(config.trainer.default_root_dir)
         if not config.trainer.fast_dev_run:
             check_ours(run)
-        sweep(run)
+            if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                hold(run)  # while a teacher is trained, too
         last = run / "last.ckpt"
         resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()
         if last.exists() and not resumed and not config.trainer.fast_dev_run:
@@ -224,13 +231,23 @@ class LongTailCLI(LightningCLI):
             raise LtError(str(cause), "the configuration", "change this value") from error
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Run; weights that do not fit the model are the user's mistake."""
+        """Run; what a checkpoint holds that cannot be gone on with is the user's mistake.
+
+        A signal that comes before or after training, during which others listen, ends the command.
+        """
+        path = str(self.config[subcommand].ckpt_path)
         try:
-            super()._run_subcommand(subcommand)
-        except RuntimeError as error:
-            if "loading state_dict" not in str(error):
-                raise
-            raise other_weights(error, str(self.config[subcommand].ckpt_path)) from error
+            with ending_as_told():
+                super()._run_subcommand(subcommand)
+        except LtError:
+            raise
+        except Exception as error:
+            if "loading state_dict" in str(error):
+                raise other_weights(error, path) from error
+            if any(frame.name in RESTORING for frame in traceback.extract_tb(error.__traceback__)):
+                what = f"this checkpoint cannot be gone on with ({type(error).__name__}: {error})"[:300]
+                raise LtError(what, path, "name a last.ckpt of this very configuration, which is whole") from error
+            raise
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run, and checkpoints that are whole."""
@@ -243,7 +260,7 @@ class LongTailCLI(LightningCLI):
         if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 4 * (cores := os.cpu_count() or 1):
             what = f"{trainer.num_devices} processes are too many for {cores} processors"
             raise LtError(what, "trainer.devices", f"name at most {4 * cores}")
-        trainer.strategy.checkpoint_io = WholeCheckpointIO()
+        trainer.strategy.checkpoint_io = WholeCheckpointIO(folder)
         return trainer
 
 
@@ -258,11 +275,23 @@ def _shipped(arg: str) -> str:
 
 
 def _with_checkpoint(args: list[str]) -> list[str]:
-    """``--resume RUN`` is ``--ckpt_path RUN/last.ckpt``."""
-    if "--resume" not in args[:-1]:
-        return args
-    place = args.index("--resume")
-    return [*args[:place], "--ckpt_path", str(Path(args[place + 1]) / "last.ckpt"), *args[place + 2 :]]
+    """``--resume RUN`` is ``--ckpt_path RUN/last.ckpt``; there is one of them.
+
+    Raises:
+        LtError: There are several, or no folder follows.
+    """
+    coming, rest = iter(args), list[str]()
+    for arg in coming:
+        flag, equals, value = arg.partition("=")
+        if flag == "--resume":
+            run = value if equals else next(coming, "")
+            if not run:
+                raise LtError("expected the folder of a run", "--resume", "name one, as in --resume runs/mcsm")
+            arg = f"--ckpt_path={Path(run) / 'last.ckpt'}"
+        rest.append(arg)
+    if len(named := _values(rest, "--ckpt_path")) > 1:
+        raise LtError("expected one checkpoint", ", ".join(named), "name one by --ckpt_path or --resume")
+    return rest
 
 
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:

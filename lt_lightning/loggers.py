@@ -52,7 +52,7 @@ class ContinuedWriter(ExperimentWriter):
 
 
 def _is_taken_again(old: dict[str, Any], row: dict[str, Any]) -> bool:
-    step, alike = int(old["step"]), old.keys() & row.keys() - {"epoch", "step"}
+    step, alike = int(old.get("step", -1)), old.keys() & row.keys() - {"epoch", "step"}
     return step > row["step"] or (step == row["step"] and bool(alike))
 
 
@@ -169,5 +169,5 @@ class RunWandbLogger(WandbLogger):
     def _run_id(self) -> str:
         file = Path(self.save_dir or ".") / "wandb_run_id"
         if not file.is_file():
-            file.write_text(uuid.uuid4().hex[:8])
+            write_whole(file, uuid.uuid4().hex[:8])
         return file.read_text().strip()

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,7 +61,14 @@ def check_numbers(config: Namespace) -> None:
             raise LtError(f"expected at least {least}, got {value}", f"trainer.{name}", "raise it")
     if config.trainer.limit_train_batches == 0:
         raise LtError("a run without training batches", "trainer.limit_train_batches", "raise it, or leave it out")
+    if config.trainer.val_check_interval == 0:
+        raise LtError("expected more than 0, got 0", "trainer.val_check_interval", "raise it, or leave it out")
+    if "checkpoint" in config and config.checkpoint.save_weights_only:
+        what = "a checkpoint without the configuration and the classes serves nobody"
+        raise LtError(what, "checkpoint.save_weights_only", "leave it out")
     folder = config.trainer.default_root_dir
+    if folder and folder.startswith("~"):
+        raise LtError("~ stands for nothing here", "trainer.default_root_dir", f"write {Path(folder).expanduser()}")
     if not folder or "\0" in folder or "://" in folder:
         raise LtError(f"the run needs a folder, got {folder!r}", "trainer.default_root_dir", "name one of this machine")
     if config.model.init_args.get("class_counts") is not None:

@@ -17,7 +17,7 @@ FORMATS = {
     "an AWS key": r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     "a Google key": r"\bAIza[\w-]{35}",
     "a Slack token": r"\bxox[abeoprs]-[\w-]{10,}",
-    "a signed token": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+",
+    "a signed token": r"(?<![\w-])eyJ[\w-]{8,4096}\.eyJ[\w-]{8,}\.[\w-]+",
     "a private key": r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
 }
 """Secrets that are known by their form: what they are, and a regular expression."""
@@ -76,14 +76,19 @@ def read_netrc() -> netrc.netrc | None:
         return None
 
 
-def secret_in(text: str) -> str | None:
-    """What secret a text holds, in words that do not tell it; None where it holds none."""
+def secret_in(text: str, known: dict[str, str]) -> str | None:
+    """What secret a text holds, in words that do not tell it; None where it holds none.
+
+    Args:
+        text: Any text.
+        known: What :func:`known_secrets` knows.
+    """
     for kind, form in FORMATS.items():
         if re.search(form, text):
             return kind
     if any(names_secret(found[1]) for found in QUERY.finditer(text)):
         return "a password in a URL"
-    return next((place for place, value in known_secrets().items() if value in text), None)
+    return next((place for place, value in known.items() if value in text), None)
 
 
 def redact(text: str) -> str:

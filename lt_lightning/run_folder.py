@@ -4,7 +4,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from lt_lightning.errors import LtError
+from lt_lightning.whole_files import sweep
 
 TRACES = (".lock", "wandb_run_id", "last.ckpt")
 """Files by one of which a folder shows itself as a run's."""
@@ -37,6 +40,25 @@ def check_ours(folder: Path) -> None:
     if files and not any((folder / name).exists() for name in TRACES):
         what = f"this folder holds {len(files)} files, such as {min(files)}, and is no run's"
         raise LtError(what, str(folder), ANOTHER)
+
+
+def hold(folder: Path) -> FileLock:
+    """Keep a run's folder for this process, and sweep away what was left half written in it.
+
+    Held twice in one process it is the same lock; the system lets go of it if the process dies.
+
+    Raises:
+        LtError: Another process trains in it.
+    """
+    lock = FileLock(folder / ".lock", is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise LtError(
+            "another process trains in this folder", str(folder), f"wait for it, stop it, or {ANOTHER}"
+        ) from error
+    sweep(folder)
+    return lock
 
 
 def check_room(folder: Path, checkpoint: int) -> None:

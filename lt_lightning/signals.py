@@ -6,6 +6,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -69,6 +71,19 @@ def run(command: list[str], env: dict[str, str]) -> int:
     before = {number: signal.signal(number, pass_on) for number in SIGNALS}
     try:
         return child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ending_as_told() -> Iterator[None]:
+    """End this process, with the status that signals have, when it is told to and nobody else listens."""
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # only there can they be set
+        before = {number: signal.signal(number, end_as_told) for number in SIGNALS}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,13 +12,14 @@ FLAGS = {
     "processes": "--trainer.devices",
     "batch_size": "--data.batch_size",
     "accumulate_grad_batches": "--trainer.accumulate_grad_batches",
+    "seed": "--seed_everything",
 }
 """What a step consists of, and the flags that set it."""
 
 
 def parts_of_a_step(trainer: Trainer, data: LongTailDataModule, accumulated: int) -> dict[str, int]:
-    """Processes, training images of a batch on each, and batches: what a step consists of."""
-    return dict(zip(FLAGS, (trainer.world_size, data.batch_size, accumulated), strict=True))
+    """Processes, training images of a batch on each, batches, and what draws them: what a step consists of."""
+    return dict(zip(FLAGS, (trainer.world_size, data.batch_size, accumulated, data.seed), strict=True))
 
 
 def differing(checkpoint: dict[str, Any], ours: dict[str, int]) -> dict[str, tuple[int, int]]:

@@ -8,9 +8,8 @@ import yaml
 from jsonargparse import get_loader
 
 from lt_lightning.errors import LtError
-from lt_lightning.written_secrets import refuse_in_text
+from lt_lightning.written_secrets import MAX_BYTES, refuse_in_text
 
-MAX_BYTES = 2**20
 MAX_NODES = 100_000
 """Values of a configuration, each as often as aliases repeat it."""
 

@@ -5,6 +5,7 @@ that a checkpoint carries.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch.cli  # noqa: F401 - it lets configurations come from anywhere, so it is imported before
@@ -78,6 +79,31 @@ def refuse_addresses(values: Any, key: str) -> None:
             refuse_addresses(value, key)
     elif isinstance(values, str) and "://" in values:
         raise LtError(f"only local files and folders are used, got {values}", key, "fetch it, and name your copy")
+
+
+def refuse_outside(values: Any, key: str, folder: Path) -> None:
+    """See that what a trainer's parts write stays within the run's folder.
+
+    Args:
+        values: A value, or nested ones.
+        key: What they are called.
+        folder: That of the run.
+
+    Raises:
+        LtError: A ``dirpath``, a ``filename`` or another folder leads elsewhere.
+    """
+    if isinstance(values, dict):
+        for name, value in values.items():
+            refuse_outside(value, f"{key}.{name}", folder)
+    elif isinstance(values, list | tuple):
+        for value in values:
+            refuse_outside(value, key, folder)
+    elif isinstance(values, str):
+        name = key.rpartition(".")[2]
+        is_elsewhere = name.endswith("dir") or name == "dirpath"
+        is_elsewhere = is_elsewhere and not Path(values).resolve().is_relative_to(folder.resolve())
+        if is_elsewhere or (name == "filename" and Path(values).name != values):
+            raise LtError(f"a run writes into its own folder alone, got {values}", key, f"name a place in {folder}")
 
 
 def refused_name(message: str, where: str) -> LtError | None:

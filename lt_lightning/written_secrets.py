@@ -12,12 +12,14 @@ from pathlib import Path
 import yaml
 
 from lt_lightning.errors import LtError
-from lt_lightning.redaction import names_secret, secret_in
+from lt_lightning.redaction import known_secrets, names_secret, secret_in
 
 FLAG = re.compile(r"--([\w.+-]+)(?:=(.*))?", re.DOTALL)
 INNOCENT = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "float")}
 FIX = "put it into the environment (such as WANDB_API_KEY) or the netrc file, and renew it: it stood on disk or screen"
 CONFIGS = (".yaml", ".yml")
+MAX_BYTES = 2**20
+"""Size of a configuration; a larger one is refused."""
 
 
 def refuse_in_words(words: Sequence[str]) -> None:
@@ -31,7 +33,7 @@ def refuse_in_words(words: Sequence[str]) -> None:
         if flag := FLAG.fullmatch(word):
             name, value = flag[1], flag[2] or ("" if FLAG.fullmatch(following) else following)
             refuse_in_text(name, "the command line")
-        if value.endswith(CONFIGS) and Path(value).is_file():
+        if value.endswith(CONFIGS) and Path(value).is_file() and Path(value).stat().st_size <= MAX_BYTES:
             refuse_in_text(Path(value).read_text(encoding="utf-8", errors="replace"), value)
         refuse_in_text(value, "the command line", name)
 
@@ -47,13 +49,16 @@ def refuse_in_text(text: str, where: str, name: str = "") -> None:
     Raises:
         LtError: There is one.
     """
+    if len(text) > MAX_BYTES:
+        return  # refused later, for its size
+    known = known_secrets()
     try:
         scalars = list(_scalars(yaml.compose(text, Loader=yaml.SafeLoader), name, set()))
     except (yaml.YAMLError, RecursionError):  # refused later, for what it is, in words that may quote it
         scalars = [(name, yaml.ScalarNode("", text))]
     for key, node in scalars:
         named = names_secret(key) and node.value and node.tag not in INNOCENT
-        if kind := "a secret, as its name says" if named else secret_in(node.value):
+        if kind := "a secret, as its name says" if named else secret_in(node.value, known):
             raise LtError(f"{key or 'a value'} holds {kind}", where, FIX)
 
 

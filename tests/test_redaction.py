@@ -8,7 +8,7 @@ import yaml
 from secrets_and_innocents import HEX, INNOCENT_NAMES, INNOCENTS, NAMED, SECRETS, TOKEN
 
 from lt_lightning.errors import LtError
-from lt_lightning.redaction import names_secret, redact, secret_in
+from lt_lightning.redaction import known_secrets, names_secret, redact, secret_in
 from lt_lightning.written_secrets import refuse_in_text, refuse_in_words
 
 WRITTEN = [*NAMED.items(), *(("wandb.name", secret) for secret in SECRETS.values())]
@@ -21,7 +21,7 @@ def tell(text: str, secret: str) -> bool:
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_a_secret_is_recognised_and_hidden(secret):
-    assert secret_in(f"before {secret} after")
+    assert secret_in(f"before {secret} after", known_secrets())
     hidden = redact(f"before {secret} after")
     assert not tell(hidden, secret)
     assert hidden.startswith("before ")
@@ -101,20 +101,20 @@ def test_the_environment_s_secrets_are_known(monkeypatch):
     for name in ("WANDB_API_KEY", "KAGGLE_KEY", "CI_JOB_TOKEN", "SMTP_PASSWORD"):
         with monkeypatch.context() as patch:
             patch.setenv(name, "correct-horse")
-            assert secret_in("see correct-horse.zip") == f"the value of the variable {name}"
+            assert secret_in("see correct-horse.zip", known_secrets()) == f"the value of the variable {name}"
             assert redact("see correct-horse.zip") == "see ***.zip"
     monkeypatch.setenv("TOKEN_DIM", "correct-horse")
     monkeypatch.setenv("SHORT_TOKEN", "horse")
-    assert secret_in("correct-horse") is None
+    assert secret_in("correct-horse", known_secrets()) is None
 
 
 def test_the_netrc_file_s_passwords_are_known(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert secret_in("correct-horse") is None
+    assert secret_in("correct-horse", known_secrets()) is None
     (tmp_path / "netrc").write_text("machine example.org login alice password correct-horse")
-    assert "example.org" in str(secret_in("correct-horse"))
+    assert "example.org" in str(secret_in("correct-horse", known_secrets()))
     (tmp_path / "netrc").write_text("no netrc")
-    assert secret_in("correct-horse") is None
+    assert secret_in("correct-horse", known_secrets()) is None
 
 
 def test_an_error_holds_no_secret_that_it_quotes():

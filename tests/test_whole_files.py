@@ -63,14 +63,14 @@ def dying(at: int, after: bool) -> Callable[[], object]:
             original(self, Watched())
 
         torch.serialization._open_zipfile_writer_buffer.__init__ = watched  # type: ignore[method-assign]
-        WholeCheckpointIO().save_checkpoint(NEW, path)
+        WholeCheckpointIO(".").save_checkpoint(NEW, path)
 
     return lambda: save(Path("last.ckpt"))
 
 
 def epoch(path: str = "last.ckpt") -> int:
     """Of a checkpoint that can be read whole."""
-    checkpoint = WholeCheckpointIO().load_checkpoint(path)
+    checkpoint = WholeCheckpointIO(".").load_checkpoint(path)
     assert (checkpoint["state_dict"]["w"] == checkpoint["epoch"]).all()
     return int(checkpoint["epoch"])
 
@@ -80,7 +80,7 @@ def test_a_save_that_dies_at_each_of_its_calls(after, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     seen, died = set(), 0
     for at in range(1, 60):
-        WholeCheckpointIO().save_checkpoint(OLD, "last.ckpt")
+        WholeCheckpointIO(".").save_checkpoint(OLD, "last.ckpt")
         status = in_a_child(dying(at, after))
         seen.add(epoch())
         sweep(tmp_path)
@@ -102,13 +102,13 @@ def test_a_process_that_is_killed_while_it_saves(kills, tmp_path, monkeypatch):
         monkeypatch.setenv("TMPDIR", temporary)
         monkeypatch.setattr(tempfile, "tempdir", None)
         monkeypatch.chdir(tmp_path)
-        WholeCheckpointIO().save_checkpoint(OLD, "last.ckpt")
+        WholeCheckpointIO(".").save_checkpoint(OLD, "last.ckpt")
         draw, seen, swept = random.Random(0), set(), 0
         for _ in range(kills):
             pid = os.fork()
             if pid == 0:
                 while True:
-                    WholeCheckpointIO().save_checkpoint(draw.choice([OLD, NEW]), "last.ckpt")
+                    WholeCheckpointIO(".").save_checkpoint(draw.choice([OLD, NEW]), "last.ckpt")
             time.sleep(draw.uniform(0, 0.03))
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
@@ -149,13 +149,13 @@ def test_an_exception_leaves_what_was_there(tmp_path):
 
 def test_a_full_disk_is_one_error_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    WholeCheckpointIO().save_checkpoint(OLD, "last.ckpt")
+    WholeCheckpointIO(".").save_checkpoint(OLD, "last.ckpt")
 
     def save_under_a_limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
         with pytest.raises(LtError, match="no space left") as refusal:
-            WholeCheckpointIO().save_checkpoint(NEW, "last.ckpt")
+            WholeCheckpointIO(".").save_checkpoint(NEW, "last.ckpt")
         assert "last.ckpt" in refusal.value.where
         assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
@@ -166,7 +166,7 @@ def test_a_full_disk_is_one_error_and_leaves_the_checkpoint_before(tmp_path, mon
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LtError, match="cannot be written"):
-        WholeCheckpointIO().save_checkpoint(NEW, tmp_path / "file" / "last.ckpt")
+        WholeCheckpointIO(tmp_path).save_checkpoint(NEW, tmp_path / "file" / "last.ckpt")
 
 
 def test_disk_quotas_are_full_disks(tmp_path, monkeypatch):
@@ -175,5 +175,5 @@ def test_disk_quotas_are_full_disks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(LtError, match="no space left"):
-        WholeCheckpointIO().save_checkpoint(NEW, tmp_path / "last.ckpt")
+        WholeCheckpointIO(tmp_path).save_checkpoint(NEW, tmp_path / "last.ckpt")
     assert not list(tmp_path.iterdir())

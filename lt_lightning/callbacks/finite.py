@@ -1,5 +1,6 @@
 """A loss or a gradient that is not finite never reaches the weights."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from lt_lightning.errors import LtError
 
 DIVERGED = "diverged.ckpt"
 """The step that failed, ready to be taken again."""
+PATIENCE = 10.0
+"""Seconds that other processes wait for the first one to end them."""
 SKIPS = 16
 """Steps in a row that the loss scaling of 16-mixed may skip: from 65,536 it is at 1 by then."""
 
@@ -43,12 +46,12 @@ class Finite(Callback):
         self._loss = self._loss + loss.detach()
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Look at loss and gradients; several processes have the same ones by now, and agree.
+        """Look at the sum of losses, and at gradients, which all processes have in common: they agree.
 
         Raises:
             LtError: They are not finite.
         """
-        loss, self._loss = self._loss, 0.0
+        loss, self._loss = trainer.strategy.reduce(self._loss, reduce_op="sum"), 0.0
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
         if (get_total_norm(gradients) + loss).isfinite():
             self._skips = 0
@@ -62,12 +65,16 @@ class Finite(Callback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         file = Path(trainer.default_root_dir) / DIVERGED
         names = [data.image_name("train", i) for i in self._index.tolist()]
-        if trainer.is_global_zero:  # alone: trainer.save_checkpoint waits for processes that may be gone
+        if trainer.is_global_zero:  # alone: trainer.save_checkpoint would gather what others may not have any more
             state: dict[str, Any] = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
             write_checkpoint(state | {"lt_images": names}, file)
         bad = (name for name, p in pl_module.named_parameters() if p.grad is not None and not p.grad.isfinite().all())
         gradient = next((f"the gradient of {name} is not finite" for name in bad), "gradients are finite one by one")
         what = f"the loss is {loss:.4g}, {gradient}; nothing was updated"
+        trainer.strategy.barrier("diverged")
+        if not trainer.is_global_zero:
+            time.sleep(PATIENCE)  # the first process says it, and ends the others
         shown = ", ".join(names[:3])
         where = f"step {trainer.global_step} of epoch {trainer.current_epoch}, images {shown}, ...: {file}"
-        return LtError(what, where, "lower --optimizer.lr or set --trainer.gradient_clip_val 1; last.ckpt is finite")
+        fix = "lower --optimizer.lr or set --trainer.gradient_clip_val 1; the checkpoints before are finite"
+        return LtError(what, where, fix)

@@ -15,9 +15,11 @@ from lt_lightning.checkpoints import (
     STEP,
     check_classes,
     check_counts,
+    check_progress,
     read_checkpoint,
 )
 from lt_lightning.data.base import LongTailDataModule
+from lt_lightning.errors import LtError
 from lt_lightning.steps import begin_epoch_anew, check_steps, differing, parts_of_a_step
 
 
@@ -37,6 +39,8 @@ class KeepConfig(SaveConfigCallback):
             check_counts(str(self.config.ckpt_path), data.class_counts)
         if stage == "fit":
             self.step = parts_of_a_step(trainer, data, self.config.trainer.accumulate_grad_batches)
+            if self.config.ckpt_path is not None:
+                check_progress(str(self.config.ckpt_path))
             if self.config.ckpt_path is not None and not self.config.allow_inexact:
                 check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
             super().setup(trainer, pl_module, stage)
@@ -60,6 +64,17 @@ class KeepConfig(SaveConfigCallback):
         checkpoint[CLASS_NAMES] = data.class_names
         checkpoint[CLASS_COUNTS] = data.class_counts
         checkpoint[STEP] = self.step
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See that a resumed optimiser has all that it works with; another kind's state may lack some.
+
+        Raises:
+            LtError: It has not.
+        """
+        for optimizer in trainer.optimizers:
+            if missing := sorted(optimizer.defaults.keys() - optimizer.param_groups[0].keys()):
+                what = f"{type(optimizer).__name__} cannot go on: the checkpoint's optimiser has no {missing[0]}"
+                raise LtError(what, str(self.config.ckpt_path), "give the same --optimizer, or begin a new run")
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on with the beginning of an epoch, if steps are others now."""

@@ -1,6 +1,7 @@
 """What ``lt predict`` leaves behind."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.whole_files import whole_file
 
 
 class Predictions(Callback):
@@ -42,13 +44,15 @@ class Predictions(Callback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         file = Path(trainer.default_root_dir) / "predictions.csv"
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", newline="") as stream:
+        with whole_file(file) as binary:
+            stream = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
             writer = csv.writer(stream)
             writer.writerow(["image", "target", "predicted", "probability", *data.class_names])
             for place in index.argsort().tolist():
                 image, row = data.image_name("test", int(index[place])), probability[place]
                 predicted = int(row.argmax())
                 writer.writerow([image, int(target[place]), predicted, float(row[predicted]), *row.tolist()])
+            stream.detach()  # flushes, and leaves the file open
         print(f"lt: {len(index)} predictions in {file}")
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.checkpoints import read_summary
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
@@ -48,6 +49,8 @@ class Report(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.last, self.best = state_dict["last"], state_dict["best"]
+        if self.best and not isinstance(self.best["acc"], float):
+            raise TypeError("the best accuracy is no number")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Remember the figures, and whether they are the best; after ``lt validate``, report them."""
@@ -76,7 +79,7 @@ class Report(Callback):
             return
         folder = Path(trainer.default_root_dir)
         file = folder / "summary.json"
-        summary = json.loads(file.read_text()) if file.is_file() else {}
+        summary = read_summary(file)
         summary |= {**_describe(trainer, pl_module, split), split: figures}
         if figures["last"]:
             Console().print(_table(folder, summary, split))
@@ -129,7 +132,7 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     evaluation = next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
     columns = {f"{p.prefix}acc": p.accuracy.class_accuracy.tolist() for p in evaluation.predictors}
     old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
-    rows: list[dict[str, Any]] = [row for row in old if row["split"] != split]
+    rows: list[dict[str, Any]] = [row for row in old if row.get("split") != split]
     for c, name in enumerate(data.class_names):
         group = next(group for group, mask in groups.items() if mask[c])
         row = {"split": split, "class": c, "name": name, "train_images": counts[c], "group": group}

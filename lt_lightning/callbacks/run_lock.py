@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lt_lightning.errors import LtError
-from lt_lightning.run_folder import check_room
+from lt_lightning.run_folder import check_room, hold
 
 VALUES = 3
 """Numbers that a checkpoint keeps for each of the model's: itself, and at most two of the optimiser's."""
@@ -30,18 +29,13 @@ class RunLock(Callback):
         if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
-            self.lock = FileLock(folder / ".lock")
-            try:
-                self.lock.acquire(timeout=0)
-            except Timeout as error:
-                fix = "wait for it, stop it, or name another folder by --trainer.default_root_dir"
-                raise LtError("another process trains in this folder", str(folder), fix) from error
+            self.lock = hold(folder)
             check_room(folder, VALUES * sum(t.nbytes for t in pl_module.state_dict().values()))
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Let go of it."""
         if self.lock is not None:
-            self.lock.release()
+            self.lock.release(force=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Let go of it."""

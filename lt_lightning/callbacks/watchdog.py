@@ -115,5 +115,5 @@ def _how(status: int) -> str:
     if status == -signal.SIGKILL:
         return "was killed (SIGKILL), as happens when memory runs out"
     if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
+        return f"was ended by signal {-status} ({signal.strsignal(-status)})"
     return f"ended with status {status}"

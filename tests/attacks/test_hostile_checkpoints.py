@@ -1,6 +1,7 @@
 """A checkpoint is tensors and plain values: no file that claims to be one runs, imports or fetches anything."""
 
 import builtins
+import contextlib
 import io
 import os
 import pickle
@@ -16,10 +17,11 @@ from typing import Any
 import pytest
 import torch
 from attack import PLANTED, Canary
-from commands import ROOT, fit, load, refusal
+from commands import QUIET, ROOT, fit, load, refusal
 from torch import nn
 
 from lt_lightning.checkpoints import load_module, read_checkpoint, read_weights, stored_config
+from lt_lightning.cli import main
 from lt_lightning.errors import LtError
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.default_root_dir", "run"]
@@ -288,6 +290,67 @@ def test_arguments_under_old_names_are_not_read(key, honest, evil):
 def test_values_of_another_type_are_refused(changed, honest, evil, capsys):
     disguised(honest, evil, **changed)
     refusal(ENTRANCES["test"], capsys)
+
+
+def in_a_run(honest: Path, run: Path, epochs: int = 2, **changed: Any) -> Path:
+    """A run's folder with a checkpoint that goes on, and was changed."""
+    run.mkdir()
+    checkpoint = torch.load(honest, weights_only=True)
+    text = checkpoint["lt_config"].replace("max_epochs: 1\n", f"max_epochs: {epochs}\n")
+    checkpoint["lt_config"] = text.replace("  epochs: 1\n", f"  epochs: {epochs}\n")
+    for key, value in changed.items():
+        checkpoint[key] = value(checkpoint[key]) if callable(value) else value
+    torch.save(checkpoint, run / "last.ckpt")
+    return run
+
+
+@pytest.mark.parametrize("place", ["{run}/../victim", "{victim}", "{victim}/thesis.txt", "{run}/../victim.ckpt"])
+def test_nothing_is_removed_that_a_checkpoint_calls_its_own(place, honest, tmp_path, canary, capsys):
+    """Lightning removes the best checkpoint before, by whatever name the last one gives it."""
+    run, victim = tmp_path / "run", tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis.txt").write_text("years")
+    (tmp_path / "victim.ckpt").write_text("weeks")
+    named = place.format(run=run, victim=victim)
+    worse = torch.tensor(-1.0)
+    lies = {"best_k_models": {named: worse}, "kth_best_model_path": named, "kth_value": worse}
+    lies |= {"best_model_path": named, "best_model_score": worse}
+
+    def lie(callbacks: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: {k: v for k, v in state.items() if k != "dirpath"} | lies if "ModelCheckpoint" in name else state
+            for name, state in callbacks.items()
+        }
+
+    in_a_run(honest, run, callbacks=lie)
+    with contextlib.suppress(SystemExit):
+        main(["fit", "--resume", str(run), *QUIET])
+    assert (victim / "thesis.txt").read_text() == "years"
+    assert (tmp_path / "victim.ckpt").read_text() == "weeks"
+
+
+DAMAGE: dict[str, Any] = {
+    "callbacks": [1],
+    "callbacks of another kind": ("callbacks", lambda c: c | {"TrainingLog": {"sums": 5, "steps": 1}}),
+    "figures that are none": ("callbacks", lambda c: c | {"Report": {"last": {}, "best": {"epoch": 0}}}),
+    "optimizer_states": 5,
+    "an optimiser that is none": ("optimizer_states", ["x"]),
+    "an optimiser of no kind": ("optimizer_states", [{}]),
+    "schedules that are none": ("lr_schedulers", [7]),
+    "loops": 7,
+    "progress that is none": ("loops", lambda loops: {"fit_loop": {"epoch_progress": 7}}),
+    "global_step": "x",
+    "pytorch-lightning_version": "evil",
+    "lt_step": 5,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_progress_that_is_damaged_is_refused(damage, honest, tmp_path, canary, capsys):
+    what = DAMAGE[damage]
+    key, value = what if isinstance(what, tuple) else (damage, what)
+    run = in_a_run(honest, tmp_path / "run", **{key: value})
+    assert "last.ckpt" in refusal(["fit", "--resume", str(run), *QUIET], capsys)[1]
 
 
 @pytest.mark.parametrize("config", ["ce", "mcsm"])

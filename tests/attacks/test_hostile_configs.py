@@ -1,6 +1,7 @@
 """A configuration is data: whatever it names, nothing runs, nothing is imported, nothing is fetched."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,37 @@ def test_a_pipe_is_not_waited_for_within_a_file(slot, canary, capsys):
     Path("evil.yaml").write_text(f"{slot}: pipe")
     refusal([*CE, "--config", "evil.yaml"], capsys)
     refusal([*CE, f"--{slot}", "pipe"], capsys)
+
+
+PROFILER = "--trainer.profiler=lightning.pytorch.profilers.AdvancedProfiler"
+SAVER = "--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint"
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--checkpoint.filename", "../outside"],
+        ["--checkpoint.filename", "{elsewhere}/outside"],
+        [SAVER, "--trainer.callbacks.dirpath={elsewhere}"],
+        [SAVER, "--trainer.callbacks.dirpath=run/../elsewhere"],
+        [PROFILER, "--trainer.profiler.dirpath={elsewhere}", "--trainer.profiler.filename=x"],
+        [PROFILER, "--trainer.profiler.dirpath=run", "--trainer.profiler.filename=../x"],
+    ],
+)
+def test_a_run_writes_into_its_own_folder_alone(flags, canary, tmp_path, capsys):
+    flags = [flag.format(elsewhere=tmp_path / "elsewhere") for flag in flags]
+    lines = refusal([*CE, *flags, "--trainer.default_root_dir", "run"], capsys)
+    assert "a run writes into its own folder alone" in lines[0]
+    assert not (tmp_path / "elsewhere").exists()
+    assert not list(Path().glob("outside*"))
+
+
+@pytest.mark.parametrize("text", ["data: " + "eyJaaaaaaaa-" * 25_000, "a: [" + "1, " * 2_000_000 + "1]"])
+def test_a_long_file_is_looked_through_at_once(text, canary, capsys):
+    Path("evil.yaml").write_text(text)
+    begin = time.process_time()
+    refusal([*CE, "--config", "evil.yaml"], capsys)
+    assert time.process_time() - begin < 5
 
 
 def test_numbers_are_numbers():

@@ -122,10 +122,10 @@ def test_loss_scaling_may_skip_some_steps_and_not_all(tmp_path, monkeypatch, cap
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     path = tmp_path / "last.ckpt"
     weights = {"w": torch.zeros(3), "n": torch.tensor(2)}
-    WholeCheckpointIO().save_checkpoint({"state_dict": weights}, path)
+    WholeCheckpointIO(tmp_path).save_checkpoint({"state_dict": weights}, path)
     before = path.read_bytes()
     for value in (math.nan, math.inf):
         with pytest.raises(LtError, match="not finite") as refused:
-            WholeCheckpointIO().save_checkpoint({"state_dict": weights | {"w": torch.tensor([0, value])}}, path)
+            WholeCheckpointIO(tmp_path).save_checkpoint({"state_dict": weights | {"w": torch.tensor([0, value])}}, path)
         assert refused.value.where == "w"
     assert path.read_bytes() == before
