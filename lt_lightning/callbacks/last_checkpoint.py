@@ -38,8 +38,6 @@ class LastCheckpoint(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to listen, in the place of Lightning, which would exit with 0 and save nothing."""
         self.stop.listen()
-        if trainer.received_sigterm:
-            self.stop.signum = signal.SIGTERM
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let a command that only measures, and has nothing to save, end when it is told to."""
