@@ -175,14 +175,14 @@ class LongTailCLI(LightningCLI):
             if value := config.data.init_args.get(name):
                 config.data.init_args[name] = str(Path(value).absolute())
         run = Path(config.trainer.default_root_dir)
+        if not config.trainer.fast_dev_run:
+            check_writable(run)
         parts = config.as_dict()
         refuse_outside({key: parts[key] for key in ("trainer", "checkpoint", "last") if key in parts}, "", run)
         if config.ckpt_path in NAMED:
             config.ckpt_path = str(run / f"{config.ckpt_path}.ckpt")
         if config.ckpt_path is not None:
             read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without, or fetch it from anywhere
-        if not config.trainer.fast_dev_run:
-            check_writable(run)
         if self.config.subcommand == "fit":
             self._prepare_fit(config)
         elif config.as_in_checkpoint and config.ckpt_path is not None and "class_order" in config.data.init_args:
