@@ -37,7 +37,7 @@ def killed_after(seconds: float, run: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("kills", [3, pytest.param(100, marks=pytest.mark.soak)])
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(kills, tmp_path):
     draw, run, steps, done = random.Random(0), tmp_path / "run", [0], 0
     begin = time.monotonic()
