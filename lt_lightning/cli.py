@@ -55,7 +55,7 @@ from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.redaction import redact
 from lt_lightning.run_folder import check_ours, check_writable, hold
 from lt_lightning.seeds import compare_seeds
-from lt_lightning.signals import ending_as_told
+from lt_lightning.signals import end_as_told, told_to
 from lt_lightning.trust import refuse_addresses, refuse_outside
 from lt_lightning.written_secrets import refuse_in_words
 
@@ -237,7 +237,7 @@ class LongTailCLI(LightningCLI):
         """
         path = str(self.config[subcommand].ckpt_path)
         try:
-            with ending_as_told():
+            with told_to(end_as_told):
                 super()._run_subcommand(subcommand)
         except LtError:
             raise

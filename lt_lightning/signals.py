@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -68,25 +68,21 @@ def run(command: list[str], env: dict[str, str]) -> int:
     def pass_on(signum: int, frame: FrameType | None) -> None:
         child.send_signal(signum)
 
-    before = {number: signal.signal(number, pass_on) for number in SIGNALS}
-    try:
+    with told_to(pass_on):
         return child.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
-def ending_as_told() -> Iterator[None]:
-    """End this process, with the status that signals have, when it is told to and nobody else listens."""
+def told_to(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Within the block, let a function receive what tells this process to stop."""
     before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # only there can they be set
-        before = {number: signal.signal(number, end_as_told) for number in SIGNALS}
+    if threading.current_thread() is threading.main_thread():  # only there can handlers be set
+        before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def end_as_told(signum: int, frame: FrameType | None) -> None:

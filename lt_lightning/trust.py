@@ -100,9 +100,8 @@ def refuse_outside(values: Any, key: str, folder: Path) -> None:
             refuse_outside(value, key, folder)
     elif isinstance(values, str):
         name = key.rpartition(".")[2]
-        is_elsewhere = name.endswith("dir") or name == "dirpath"
-        is_elsewhere = is_elsewhere and not Path(values).resolve().is_relative_to(folder.resolve())
-        if is_elsewhere or (name == "filename" and Path(values).name != values):
+        is_elsewhere = not Path(values).resolve().is_relative_to(folder.resolve())
+        if (name.endswith(("dir", "dirpath")) and is_elsewhere) or (name == "filename" and Path(values).name != values):
             raise LtError(f"a run writes into its own folder alone, got {values}", key, f"name a place in {folder}")
 
 

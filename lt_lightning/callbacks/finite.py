@@ -10,14 +10,13 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from lt_lightning.callbacks.watchdog import PATIENCE
 from lt_lightning.checkpoint_io import write_checkpoint
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.errors import LtError
 
 DIVERGED = "diverged.ckpt"
 """The step that failed, ready to be taken again."""
-PATIENCE = 10.0
-"""Seconds that other processes wait for the first one to end them."""
 SKIPS = 16
 """Steps in a row that the loss scaling of 16-mixed may skip: from 65,536 it is at 1 by then."""
 
@@ -34,7 +33,6 @@ class Finite(Callback):
 
     def __init__(self) -> None:
         self._loss: Tensor | float = 0.0
-        self._names: list[str] = []
         self._skips = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
