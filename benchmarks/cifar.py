@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lt_lightning.checkpoints import is_finished
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "cifar100_lt"

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.methods import Method, methods, spread
 
 ROOT = Path(__file__).parents[1]

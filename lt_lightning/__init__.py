@@ -1,8 +1,7 @@
 """lt_lightning: long-tailed image classification with PyTorch Lightning."""
 
-from lt_lightning._compat import declare_torchvision_ops
+import sys
 
-try:
-    declare_torchvision_ops()
-except KeyboardInterrupt:  # torch takes seconds to import, and Ctrl-C in these needs no traceback
-    raise SystemExit(130) from None
+from lt_lightning._compat import TorchvisionFinder
+
+sys.meta_path.insert(0, TorchvisionFinder())

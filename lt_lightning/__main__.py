@@ -4,9 +4,9 @@ import sys
 
 
 def main() -> None:
-    """Import the command, which takes seconds, and run it."""
+    """Import the command and run it."""
     try:
-        from lt_lightning.cli import main as run
+        from lt_lightning.commands import main as run
     except KeyboardInterrupt:
         sys.exit(130)
     run()

@@ -5,30 +5,53 @@ stay undeclared, and ``import torchvision`` fails; so do torchmetrics and lightn
 (https://github.com/pytorch/vision/issues/9085). Declaring the schemas is enough for everything written in Python.
 """
 
-import importlib
-import importlib.util
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import ModuleType
+from typing import Any
 
-import torch
-
-_KEEP: list[torch.library.Library] = []  # a Library's declarations vanish with the object
+_KEEP: list[Any] = []  # a torch.library.Library's declarations vanish with the object
 
 
-def declare_torchvision_ops() -> None:
-    """Import torchvision, declaring the schemas of ``nms`` and ``qnms`` first where its own library cannot load.
+class TorchvisionFinder(MetaPathFinder):
+    """Finds torchvision as Python does, and has it loaded by :class:`TorchvisionLoader`, whoever imports it.
 
-    Raises:
-        RuntimeError: torchvision fails to import for any other reason.
+    So torch is imported by those who need it, and commands that do not answer at once.
     """
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError as error:
-        if "torchvision::" not in str(error):
-            raise
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
-        _KEEP.append(library)
-        importlib.import_module("torchvision")
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The place of torchvision itself; None for every other module."""
+        if fullname != "torchvision" or (spec := PathFinder.find_spec(fullname, path, target)) is None:
+            return None
+        if isinstance(spec.loader, SourceFileLoader):
+            spec.loader = TorchvisionLoader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+class TorchvisionLoader(SourceFileLoader):
+    """Loads torchvision; where its own library cannot load, declares the schemas of ``nms`` and ``qnms`` first."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Load it.
+
+        Raises:
+            RuntimeError: torchvision fails to import for any other reason.
+        """
+        try:
+            super().exec_module(module)
+        except RuntimeError as error:
+            if "torchvision::" not in str(error):
+                raise
+            import torch
+
+            for name in [name for name in sys.modules if name.startswith("torchvision.")]:
+                del sys.modules[name]
+            library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+            for operator in ("nms", "qnms"):
+                library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
+            _KEEP.append(library)
+            super().exec_module(module)

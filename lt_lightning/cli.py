@@ -1,14 +1,10 @@
 """The command ``lt``: a LightningCLI whose checkpoints bring their own configuration."""
 
-import io
 import json
-import logging
 import os
 import sys
 import traceback
-import warnings
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,68 +34,30 @@ from lt_lightning.callbacks import (
     TrainingLog,
     Watchdog,
 )
-from lt_lightning.check import check_data
 from lt_lightning.checkpoint_io import WholeCheckpointIO
 from lt_lightning.checkpoints import CLASS_NAMES, is_finished, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
-from lt_lightning.methods import list_methods
-from lt_lightning.mistakes import BUG, as_mistake, speaker
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
-from lt_lightning.plugins import import_plugins
-from lt_lightning.prepare import prepare_data
 from lt_lightning.ranges import check_environment, check_numbers
-from lt_lightning.recipes import DEBUG, RECIPES, TRAINED_FIRST, trained_first
-from lt_lightning.redaction import redact
+from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
 from lt_lightning.run_folder import check_ours, check_writable, hold
-from lt_lightning.seeds import compare_seeds
+from lt_lightning.shipped import shipped
 from lt_lightning.signals import end_as_told, told_to
 from lt_lightning.trust import refuse_addresses, refuse_outside
-from lt_lightning.written_secrets import refuse_in_words
 
-NOISE = (  # true, but nothing that a user of this command has to know
-    "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
-    "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
-    "|instantiate_classes|JsonargparseDeprecationWarning|It is recommended to use .self.log"
-    "|in eval mode at the start of training"
-)
-PACKAGE = Path(__file__).parent
-ROOTS = (PACKAGE, PACKAGE.parent)
-"""Where ``configs`` and measured figures lie: in an installed package, in a clone."""
 RESTORING = ("resume_start", "restore", "_restore_modules_and_callbacks", "restore_training_state", "load_state_dict")
 """Functions of Lightning's and torch's that take up what a checkpoint holds."""
 NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
 
-def no_such_command(words: list[str]) -> None:
-    """Say what ``lt data`` can do, and refuse what it cannot.
-
-    Raises:
-        LtError: There is no such command.
-    """
-    if words in (["--help"], ["-h"]):
-        print("lt data check PATH|NAME   what is wrong with a set of images")
-        print("lt data prepare NAME      what a known set needs, and whether it is there")
-        return
-    got = " ".join(words) or "nothing"
-    raise LtError(f"expected check or prepare, got {got}", "lt data", "type: lt data check PATH")
-
-
 NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint"
 """Keys of a configuration that do not say what a run is."""
 FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
-SMALL: dict[str, Callable[[list[str]], None]] = {
-    "methods": partial(list_methods, roots=ROOTS),
-    "seeds": compare_seeds,
-    "data check": check_data,
-    "data prepare": prepare_data,
-    "data": no_such_command,
-}
-"""Commands that need no trainer, each a function of the words that follow it."""
 
 
 class LongTailCLI(LightningCLI):
@@ -166,7 +124,7 @@ class LongTailCLI(LightningCLI):
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
         check_environment()
-        args = _with_checkpoint([_shipped(arg) for arg in args])
+        args = _with_checkpoint([shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
         config = self.config[self.config.subcommand]
         check_numbers(config)
@@ -264,16 +222,6 @@ class LongTailCLI(LightningCLI):
         return trainer
 
 
-def _shipped(arg: str) -> str:
-    """A configuration that is not in the working directory is taken from the package: ``configs/mcsm.yaml``."""
-    flag, equals, value = arg.rpartition("=") if arg.startswith("--") else ("", "", arg)
-    if value.startswith("configs/") and not Path(value).exists():
-        for root in ROOTS:
-            if (root / value).is_file():
-                return f"{flag}{equals}{root / value}"
-    return arg
-
-
 def _with_checkpoint(args: list[str]) -> list[str]:
     """``--resume RUN`` is ``--ckpt_path RUN/last.ckpt``; there is one of them.
 
@@ -323,43 +271,3 @@ def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
 def _values(args: list[str], flag: str) -> list[str]:
     after = [value for name, value in pairwise(args) if name == flag]
     return after + [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]
-
-
-def _is_no_tip(record: logging.LogRecord) -> bool:
-    return "Tip:" not in str(record.msg)
-
-
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the command; a user's mistake is three lines, after ``--debug`` below its traceback, and exit status 2.
-
-    Raises:
-        Exception: A bug; its last line says so.
-    """
-    warnings.filterwarnings("ignore", message=f".*({NOISE})")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_tip)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # ± and names of files, on a terminal that knows ASCII alone
-        sys.stdout.reconfigure(errors="replace")
-    given = list(sys.argv[1:] if args is None else args)
-    words = [word for word in given if word != DEBUG]
-    try:
-        refuse_in_words(words)
-        words = import_plugins(words)
-        command = next((name for name in SMALL if words[: len(name.split())] == name.split()), None)
-        if command is None:
-            LongTailCLI(words)
-        else:
-            SMALL[command](words[len(command.split()) :])
-    except BrokenPipeError:  # of `lt methods | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("lt: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except Exception as error:
-        mistake = as_mistake(error)
-        if mistake is None:
-            error.add_note(f"lt: {speaker()}{BUG}")
-            raise
-        if DEBUG in given:
-            print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
-        print(f"lt: error: {speaker()}{mistake}", file=sys.stderr)
-        sys.exit(2)

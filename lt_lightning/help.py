@@ -7,15 +7,6 @@ from lt_lightning import data, modules
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.modules import LongTailModule
 
-COMMANDS = {
-    "fit": "train a model, and its teacher first where it needs one",
-    "validate": "measure a checkpoint on the validation images",
-    "test": "measure a checkpoint on the test images",
-    "predict": "run a checkpoint on the test images",
-    "data": "check images of your own, or prepare a known set: lt data check, lt data prepare",
-    "seeds": "bias, variance and diversity of one method over several seeds",
-    "methods": "list what can be trained: idea, paper, configuration, figures",
-}
 KNOBS = {
     "--config FILE": "a configuration; several merge, the later one wins, and flags win over all",
     "--ckpt_path FILE": "a checkpoint to resume (fit) or to use; it brings its own configuration",
@@ -38,25 +29,6 @@ KNOBS = {
     "--help_all": "every option there is",
     "--debug": "show the traceback of a mistake, too (any command)",
 }
-
-
-def help_of_all() -> str:
-    """Help of the command, in at most 25 lines."""
-    return "\n".join(
-        [
-            "usage: lt COMMAND --config FILE [--KEY VALUE ...]",
-            "",
-            "Long-tailed image classification: train, measure and use teachers and ensembles of students.",
-            "",
-            *(f"  {command:<10} {text}" for command, text in COMMANDS.items()),
-            "",
-            "Begin with:",
-            "  lt fit --config configs/mcsm.yaml             a teacher and three students, on embedded digits",
-            "  lt test --ckpt_path runs/mcsm/last.ckpt       a checkpoint needs nothing else",
-            "  lt fit --help                                 the options that matter; --help_all shows every one",
-            "",
-        ]
-    )
 
 
 def short_help(command: str) -> str:

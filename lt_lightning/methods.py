@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lt_lightning.errors import LtError
+from lt_lightning.arguments import Arguments
+from lt_lightning.shipped import shipped_root
 
 FIELDS = ("paper", "published", "recipe")
 
@@ -66,19 +67,17 @@ def spread(values: Sequence[float]) -> str:
     return f"{100 * statistics.mean(values):.1f}{deviation}"
 
 
-def list_methods(args: list[str], roots: Sequence[Path]) -> None:
+def list_methods(args: list[str]) -> None:
     """Print all methods.
 
     Args:
         args: Further words of the command line; there are none.
-        roots: Where ``configs`` and figures may lie: the package, or the clone it is part of.
 
     Raises:
         LtError: There are further words.
     """
-    if args:
-        raise LtError(f"lt methods takes no arguments, got {' '.join(args)}", "the command line", "type: lt methods")
-    root = next(root for root in roots if (root / "configs").is_dir())
+    Arguments(prog="lt methods", description="List what there is to train.").parse_args(args)
+    root = shipped_root()
     ours = measured(root / "benchmarks" / "results" / "methods.json")
     for m in methods(root / "configs"):
         print(f"{m.name}: {m.idea}\n  --config configs/{m.config}.yaml   paper: {m.paper}")

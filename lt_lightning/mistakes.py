@@ -5,8 +5,6 @@ import re
 import shutil
 from pathlib import Path
 
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-
 from lt_lightning.errors import LtError
 
 BUG = "this is a bug of lt_lightning or of a plugin: report it with all lines above (README.md, SECURITY.md)"
@@ -32,6 +30,8 @@ def as_mistake(error: Exception) -> LtError | None:
     text = " ".join(str(error).split())[:300]
     if isinstance(error, LtError):
         return error
+    from lightning.fabric.utilities.exceptions import MisconfigurationException  # seconds, for whom it is not there yet
+
     if isinstance(error, MisconfigurationException):
         return LtError(text, "the trainer", "change what it names in trainer, optimizer, lr_scheduler or checkpoint")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and re.search(MEMORY, text, re.IGNORECASE)):

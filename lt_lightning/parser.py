@@ -16,8 +16,9 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lt_lightning.commands import TRAINER
 from lt_lightning.errors import LtError
-from lt_lightning.help import COMMANDS, help_of_all, short_help
+from lt_lightning.help import short_help
 from lt_lightning.strict_yaml import read_text, read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
 
@@ -49,8 +50,8 @@ class Parser(LightningArgumentParser):
     def print_help(self, file: Any = None) -> None:
         """Show the options that matter; all of them after ``--help_all``."""
         command = self.prog.split()[-1]
-        if command in ("lt", *COMMANDS):
-            print(short_help(command) if command in COMMANDS else help_of_all(), file=file or sys.stdout)
+        if command in TRAINER:
+            print(short_help(command), file=file or sys.stdout)
         else:  # the help of a class, by --model.help and the like
             super().print_help(file)
 

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from lt_lightning.callbacks.report import TEACHER
 from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
+from lt_lightning.commands import DEBUG
 from lt_lightning.errors import LtError
 from lt_lightning.plugins import plugin_flags
 from lt_lightning.signals import SIGNALS, run
@@ -27,9 +28,6 @@ NESTED = 4
 
 RECIPES = (".yaml", ".yml")
 """How the names of recipes end."""
-
-DEBUG = "--debug"
-"""The word, anywhere on the command line, that shows the traceback of a user's mistake, too."""
 
 OWN = ("batch_size", "augment", "num_views", "view_augment", "mix", "order")
 """What of the data a recipe, or an overlay, decides for its model."""

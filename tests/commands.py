@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 ROOT = Path(__file__).parents[1]
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]

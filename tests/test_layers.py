@@ -74,7 +74,7 @@ def wrong_arrows(file: str, source: str) -> list[str]:
     """Imports that a file of the package must not have."""
     layer, names = file.split("/")[0], sorted(imports(source))
     wrong = [name for name in names if name.startswith(".")]  # imports are absolute, so that arrows can be seen
-    if layer != "cli.py" and layer != "__main__.py":
+    if layer not in ("cli.py", "commands.py"):
         wrong += [name for name in names if within(name, "lt_lightning.cli")]
     if layer in MAY_IMPORT:
         allowed = [f"lt_lightning.{part}" for part in (*MAY_IMPORT[layer], layer, "errors")]
@@ -111,7 +111,7 @@ def test_no_wrong_arrow(file: str) -> None:
         ("modules/x.py", "from lt_lightning.data.cifar import CIFAR10LT"),
         ("callbacks/x.py", "from lt_lightning.models.experts import MultiExpert"),
         ("callbacks/x.py", "from lt_lightning.modules import Teacher"),
-        ("schedulers.py", "from lt_lightning.cli import main"),
+        ("schedulers.py", "from lt_lightning.commands import main"),
         ("recipes.py", "from lightning.pytorch import Trainer"),
     ],
 )

@@ -41,7 +41,10 @@ OWNERS = {  # what is dangerous, by its full name or that of its module: who may
     "hashlib.sha1": {"prepare.py"},  # as git names a file; where its authors publish nothing better
     "hashlib.new": {"data/downloads.py", "prepare.py"},  # the algorithm in which the authors publish a hash
     "tempfile.mktemp": set(),
-    "importlib.import_module": {"_compat.py", "plugins.py"},  # torchvision; what the user names on the command line
+    "importlib.import_module": {
+        "commands.py",
+        "plugins.py",
+    },  # our own modules; what the user names on the command line
     "netrc": {"redaction.py"},
     "eval": set(),
     "exec": set(),

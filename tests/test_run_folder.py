@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lt_lightning.callbacks import run_lock
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 from lt_lightning.run_folder import check_ours, check_room, check_writable
 

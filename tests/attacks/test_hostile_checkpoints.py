@@ -21,7 +21,7 @@ from commands import QUIET, ROOT, fit, load, refusal
 from torch import nn
 
 from lt_lightning.checkpoints import load_module, read_checkpoint, read_weights, stored_config
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.default_root_dir", "run"]

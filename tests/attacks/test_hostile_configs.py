@@ -8,7 +8,7 @@ import pytest
 from attack import PLANTED
 from commands import ROOT, refusal
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.strict_yaml import read_yaml
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.default_root_dir", "run"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.models import resnet18
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 from lt_lightning.models.experts import MultiExpert
 from lt_lightning.models.pretrained import load_backbone

@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from lt_lightning.callbacks import LastCheckpoint
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 EVERY_STEP = ["--last.every_n_train_steps", "1"]
 """Flags of a run that writes after each step, and at the end of each epoch once more, after its validation."""

@@ -11,7 +11,7 @@ import torch
 from commands import QUIET, ROOT, load, refusal
 
 from lt_lightning import recipes
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]
 

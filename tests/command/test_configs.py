@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from commands import QUIET, ROOT, fit, refusal
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.methods import methods
 
 METHODS = {method.config: method for method in methods(ROOT / "configs")}

@@ -11,7 +11,7 @@ import pytest
 from commands import QUIET, ROOT, load
 from copies import EVERY_STEP, differences, left_by, put_back
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 pytestmark = pytest.mark.command
 TWO = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.strategy", "ddp"]

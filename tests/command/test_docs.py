@@ -8,7 +8,7 @@ from commands import QUIET, ROOT
 from PIL import Image
 from trees import COUNTS, tree
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 SMALL = ["--model.backbone", "resnet8", "--data.size", "16", "--data.batch_size", "8", "--data.num_workers", "0"]
 SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]

@@ -10,7 +10,7 @@ from copies import EVERY_STEP, copies, differences, left_by, put_back
 from test_configs import METHODS, earlier_stage
 
 from lt_lightning.callbacks import TrainingLog
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.data.sampling import TrainBatches
 
 EPOCHS, STEPS = 3, 4  # 242 images in batches of 64; schedules that begin late begin in the last epoch

@@ -10,8 +10,8 @@ import pytest
 import torch
 from commands import ROOT, fit, refusal
 
-from lt_lightning import cli, mistakes
-from lt_lightning.cli import main
+from lt_lightning import commands, mistakes
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 from lt_lightning.mistakes import as_mistake
 from lt_lightning.recipes import trained_first
@@ -33,21 +33,45 @@ def test_a_finished_run_is_not_overwritten(tmp_path, capsys):
     assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
-@pytest.mark.parametrize(("arguments", "most"), [([], 25), (["fit"], 60), (["test"], 60)])
-def test_help_fits_a_screen(arguments, most, capsys):
+@pytest.mark.parametrize("command", ["fit", "test", "predict"])
+def test_help_fits_a_screen(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([*arguments, "--help"])
+        main([command, "--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    assert len(text.splitlines()) <= most
-    assert "--config" in text
+    assert len(text.splitlines()) <= 60
+    assert "--ckpt_path" in text
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["data"], ["fti"]])
+def test_what_needs_no_torch_does_not_wait_for_it(words):
+    code = f"import sys\nfrom lt_lightning.commands import main\ntry: main({words})\n"
+    code += "finally: assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 * (words == ["fti"])
+    assert "AssertionError" not in done.stderr
+    assert 1 <= len((done.stdout + done.stderr).splitlines()) <= 25
+
+
+@pytest.mark.parametrize("name", commands.SMALL)
+def test_each_command_is_where_the_table_says_and_says_what_it_does(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*name.split(), "--help"])
+    assert stop.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) <= 60
+
+
+def test_a_word_that_begins_several_commands_names_them(capsys):
+    main(["data", "--help"])
+    assert [line[:7] for line in capsys.readouterr().out.splitlines()] == ["lt data"] * 2
+    assert refusal(["data", "chek", "x"], capsys)[2].endswith("did you mean lt data check?")
 
 
 @pytest.mark.parametrize(
     ("words", "raised"),
     [
         (["--debug", *CE, "--optimizr", "SGD"], "LtError: unknown name 'optimizr'"),
-        (["methods", "--debug", "all"], "LtError: lt methods takes no arguments, got all"),
+        (["methods", "--debug", "all"], "LtError: unrecognized arguments: all"),
         (["data", "check", "nowhere", "--debug"], "LtError: no such file"),
         (["seeds", "a.ckpt", "--debug"], "LtError: expected two or more"),
     ],
@@ -63,10 +87,12 @@ def test_debug_shows_the_traceback_before_the_three_lines(words, raised, capsys)
 
 
 def raises(error):
-    def command(words):
+    """A command that fails."""
+
+    def run(words):
         raise error
 
-    return command
+    return run
 
 
 @pytest.mark.parametrize(
@@ -85,7 +111,7 @@ def raises(error):
     ],
 )
 def test_an_error_of_the_system_says_how_to_mend_it(error, said, fix, monkeypatch, capsys):
-    monkeypatch.setitem(cli.SMALL, "methods", raises(error))
+    monkeypatch.setattr(commands, "run", raises(error))
     lines = refusal(["methods"], capsys)
     assert said in " ".join(lines)
     assert fix in lines[2]
@@ -93,7 +119,7 @@ def test_an_error_of_the_system_says_how_to_mend_it(error, said, fix, monkeypatc
 
 @pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("mat1 and mat2 shapes cannot be multiplied")])
 def test_a_bug_keeps_its_traceback_and_ends_with_a_line_that_says_so(error, monkeypatch):
-    monkeypatch.setitem(cli.SMALL, "methods", raises(error))
+    monkeypatch.setattr(commands, "run", raises(error))
     with pytest.raises(type(error)) as caught:
         main(["methods"])
     assert caught.value.__notes__ == [f"lt: {mistakes.BUG}"]
@@ -108,7 +134,7 @@ def test_recipes_that_name_one_another_come_to_an_end(tmp_path):
 
 
 @pytest.mark.command
-@pytest.mark.parametrize("module", ["torchvision", "lightning"])
+@pytest.mark.parametrize("module", ["jsonargparse", "torch", "lightning"])
 def test_an_interruption_is_quiet_while_the_command_is_still_being_imported(module, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import importlib.abc, os, signal, sys\n"
@@ -120,9 +146,9 @@ def test_an_interruption_is_quiet_while_the_command_is_still_being_imported(modu
     )
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background has it ignored
-    command = [sys.executable, "-m", "lt_lightning", "methods"]
+    command = [sys.executable, "-m", "lt_lightning", "fit", "--help"]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout) == (130, "", "")
+    assert (done.returncode, done.stderr.removeprefix("lt: interrupted\n"), done.stdout) == (130, "", "")
 
 
 @pytest.mark.command

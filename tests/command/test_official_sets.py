@@ -6,7 +6,7 @@ import pytest
 from commands import QUIET, ROOT, fit
 from official import SETS, make
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 SMALL = ["--data.size", "32", "--data.batch_size", "5", "--data.num_workers", "0", "--trainer.max_epochs", "1"]
 STEP = ["--trainer.limit_train_batches", "1", "--trainer.check_val_every_n_epoch", "1", "--pretrained.weights", "null"]

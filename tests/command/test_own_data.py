@@ -12,7 +12,7 @@ import yaml
 from commands import QUIET, ROOT, fit, load, refusal
 from trees import COUNTS, save, tree
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 SMALL = ["--data.size", "16", "--model.backbone", "resnet8", "--data.num_workers", "0", "--data.batch_size", "8"]
 OWN = ["--config", str(ROOT / "configs" / "on" / "own_images.yaml"), *SMALL]

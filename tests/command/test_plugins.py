@@ -10,7 +10,7 @@ from commands import QUIET, ROOT, fit, load, refusal
 
 from lt_lightning import plugins, recipes
 from lt_lightning.checkpoints import load_module
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml")]

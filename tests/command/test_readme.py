@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from commands import ROOT
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)

@@ -8,7 +8,7 @@ from commands import ROOT, fit, load
 from copies import differences
 
 from lt_lightning.callbacks import TrainingLog
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 EPOCHS, STEPS = 4, 4  # 242 images in batches of 64
 MIXUP = '{"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 0.4, "num_classes": 10}}'

@@ -8,7 +8,7 @@ import torch
 from commands import fit, load
 
 from lt_lightning import seeds
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 
 SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "2"]

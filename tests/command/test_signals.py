@@ -12,7 +12,7 @@ import pytest
 import torch
 from commands import QUIET, ROOT, fit, load, refusal
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
@@ -106,7 +106,7 @@ DRIVER = """
 import os, signal
 import lt_lightning
 from lt_lightning import callbacks, checkpoint_io, signals
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 plain = {method}
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from commands import QUIET, fit
 
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 pytestmark = pytest.mark.command
 

@@ -8,7 +8,7 @@ import torch
 from commands import QUIET, fit, load, refusal
 
 from lt_lightning.callbacks import TrainingLog
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 SHORT = ["--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "3"]
 STEPS = 4  # an epoch: 242 images in batches of 64

@@ -16,7 +16,7 @@ DRIVER = """
 import os, signal, sys, time
 import lt_lightning
 from lt_lightning.callbacks import TrainingLog
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 
 def fail(what):

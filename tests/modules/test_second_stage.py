@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from lt_lightning.checkpoints import read_checkpoint
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.data import Batch, DigitsLT
 from lt_lightning.data.sampling import ClassBalanced
 from lt_lightning.errors import LtError

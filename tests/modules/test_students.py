@@ -10,7 +10,7 @@ from torch.optim import SGD, Optimizer
 
 from lt_lightning.callbacks import DistillationTargets
 from lt_lightning.checkpoints import read_checkpoint
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.data import Batch, DigitsLT
 from lt_lightning.errors import LtError
 from lt_lightning.losses import (
