@@ -18,7 +18,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from lt_lightning.commands import TRAINER
 from lt_lightning.errors import LtError
-from lt_lightning.help import short_help
+from lt_lightning.help import KNOBS, short_help
+from lt_lightning.shipped import shipped_configs
 from lt_lightning.strict_yaml import read_text, read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
 
@@ -30,6 +31,8 @@ UNKNOWN_NAME = (  # what jsonargparse says of a name that it does not know; the 
     r"invalid choice: '([^']+)'",
 )
 BAD_VALUE = r"Expected (?:an|a|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)\. Got value: (.+)"
+
+NO_FILE = r"File does not exist: '([^']+)'"
 
 UNCLEAR = "the command line or a configuration file"
 
@@ -83,15 +86,16 @@ class Parser(LightningArgumentParser):
             raise refused
         for pattern in UNKNOWN_NAME:
             if found := re.search(pattern, message):
-                nearest = get_close_matches(found[1], set(_known_names(self)) - {found[1]}, 1)
-                fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
-                raise LtError(f"unknown name {found[1]!r}", where, fix)
+                nearest = _nearest(found[1], set(_known_names(self)) - {found[1]})
+                raise LtError(f"unknown name {found[1]!r}", where, nearest or help_text)
         if found := re.search(BAD_VALUE, message):
             value = found[2].splitlines()[0]
             choices = re.findall(r"'([^']+)'", found[1])
-            nearest = get_close_matches(value, set(choices) - {value}, 1)
-            fix = f"did you mean {nearest[0]!r}?" if nearest else help_text
-            raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, fix)
+            nearest = _nearest(value, set(choices) - {value})
+            raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, nearest or help_text)
+        if found := re.search(NO_FILE, message):
+            name = "/".join(found[1].split("/")[-2:])
+            raise LtError("this file does not exist", found[1], _nearest(name, shipped_configs()) or "name another")
         if found := re.search(r"Unexpected config: ((?s:.*))", message):
             raise LtError(f"expected keys with values, got {found[1].strip()[:50] or 'nothing'!r}", where, help_text)
         lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
@@ -110,8 +114,19 @@ class _HelpAll(argparse.Action):
         parser.exit()
 
 
+def _nearest(name: str, names: set[str]) -> str:
+    """Which name was probably meant; of ``trainr.devices``, the first part is looked at alone. Empty for none."""
+    head, dot, rest = name.partition(".")
+    heads = {known.partition(".")[0] for known in names}
+    if dot and head not in heads and (nearest := get_close_matches(head, heads, 1)):
+        return f"did you mean {nearest[0] + dot + rest!r}?"
+    nearest = get_close_matches(name, names, 1)
+    return f"did you mean {nearest[0]!r}?" if nearest else ""
+
+
 def _known_names(parser: Any) -> Iterator[str]:
     """Keys and flags of a parser and its subcommands, and the classes and arguments that they can name."""
+    yield from (flag.split()[0].removeprefix("--") for flag in KNOBS)
     for action in parser._actions:
         yield action.dest
         yield from action.dest.split(".")

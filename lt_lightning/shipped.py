@@ -21,6 +21,12 @@ def shipped(arg: str) -> str:
     return arg
 
 
+def shipped_configs() -> set[str]:
+    """What there is to name by ``--config``: ``configs/mcsm.yaml``."""
+    root = shipped_root()
+    return {path.relative_to(root).as_posix() for path in root.glob("configs/**/*.yaml")}
+
+
 def shipped_root() -> Path:
     """The folder that holds ``configs``."""
     return next(root for root in ROOTS if (root / "configs").is_dir())

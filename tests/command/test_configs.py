@@ -1,10 +1,9 @@
-"""Every shipped configuration trains one step and is tested from its checkpoint alone."""
+"""Every shipped configuration trains one step and is tested from its checkpoint alone; the digits: test_overfit.py."""
 
 import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,19 +33,6 @@ def one_step(run: Path, *flags: str, config: str, train: Callable[[str], Path]) 
     fit(run, *flags, *STEP, *needs, config=config)
     main(["test", "--ckpt_path", str(run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
     return json.loads((run / "summary.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    """Trains an earlier stage on the digits, once."""
-    return cache(lambda config: fit(tmp_path_factory.mktemp(config), *STEP, config=config) / "last.ckpt")
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_method(method, tmp_path, stage):
-    summary = one_step(tmp_path, config=method, train=stage)
-    assert summary["data"] == "DigitsLT"
-    assert 0 <= summary["test"]["last"]["acc"] <= 1
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -99,7 +85,7 @@ def test_lt_methods_lists_them_all(capsys):
 
 
 def test_lt_methods_takes_no_arguments(capsys):
-    assert "takes no arguments" in refusal(["methods", "all"], capsys)[0]
+    assert "unrecognized arguments: all" in refusal(["methods", "all"], capsys)[0]
 
 
 def test_a_configuration_without_its_first_lines_is_an_error(tmp_path):
