@@ -9,14 +9,14 @@ from commands import ROOT
 from lt_lightning.commands import main
 
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml")]
-WORDS = "validate predict methods".split()
+WORDS = ["validate", "predict", "methods"]
 OPTIONS = """
 trainer.max_epochs trainer.precision trainer.devices trainer.accelerator trainer.default_root_dir
 trainer.check_val_every_n_epoch seed_everything ckpt_path config resume data.batch_size data.num_workers
 data.imbalance_factor data.augment model.backbone model.losses model.classifier model.combination optimizer.lr
 optimizer.momentum lr_scheduler.warmup wandb.project wandb.offline last.every_n_train_steps watchdog.timeout
 checkpoint.monitor pretrained.weights allow_inexact as_in_checkpoint plugins print_config help_all debug
-""".split()
+"""
 CHOICES = {
     "--model": ["Teacher", "StudentEnsemble", "ContrastiveExperts"],
     "--data": ["CIFAR100LT", "DigitsLT", "FolderLT"],
@@ -40,7 +40,7 @@ def test_nine_of_ten_are_recognised(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     draw, missed = random.Random(0), []
     lines = [(word, [wrong := mistyped(word, draw)], wrong) for word in WORDS]
-    lines += [(name, [*CE, f"--{(wrong := mistyped(name, draw))}", "1"], wrong) for name in OPTIONS]
+    lines += [(name, [*CE, f"--{(wrong := mistyped(name, draw))}", "1"], wrong) for name in OPTIONS.split()]
     lines += [
         (name, [*CE, flag, wrong := mistyped(name, draw)], wrong) for flag, names in CHOICES.items() for name in names
     ]
