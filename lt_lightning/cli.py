@@ -210,7 +210,9 @@ class LongTailCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run, and checkpoints that are whole."""
         folder = self._get(self.config, "trainer.default_root_dir")
-        loggers = [RunCSVLogger(folder), self._get(self.config_init, "wandb")]
+        loggers = [self._get(self.config_init, "wandb")]
+        if self.subcommand == "fit":  # `lt test` would replace what training logged by a single row
+            loggers.insert(0, RunCSVLogger(folder))
         try:
             trainer = super().instantiate_trainer(logger=loggers, **kwargs)
         except (MisconfigurationException, TypeError, ImportError) as error:  # such as a device that is not there

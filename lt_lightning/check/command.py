@@ -20,6 +20,8 @@ from lt_lightning.data.folder import FolderLT
 from lt_lightning.data.listed import ListedDataModule
 from lt_lightning.data.table import TableLT
 from lt_lightning.errors import LtError
+from lt_lightning.plots.chart import save_picture
+from lt_lightning.plots.distribution import class_distribution
 
 DESCRIPTION = """\
 Look through a set of images and say all that is wrong with it, and how long its tail is. Errors, with which training
@@ -48,9 +50,7 @@ def check_data(args: list[str]) -> None:
         if options.json:
             options.json.write_text(json.dumps(as_json(options.data, figures, findings), indent=1) + "\n")
         if options.plot:
-            from lt_lightning.check.charts import draw_counts, save_chart  # matplotlib takes half a second
-
-            save_chart(draw_counts(figures.training_counts, module.many, module.few), options.plot)
+            save_picture(class_distribution(figures.training_counts, module.many, module.few), options.plot)
         if options.unreadable:
             lines = "".join(f"{path}\n" for path in unreadable)
             options.unreadable.write_text(lines, encoding="utf-8", errors="surrogateescape")

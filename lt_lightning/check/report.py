@@ -12,9 +12,10 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from lt_lightning.check.figures import Figures, group
+from lt_lightning.check.figures import Figures
 from lt_lightning.check.findings import SEVERITIES, Finding, Kind, by_kind
 from lt_lightning.data.base import Split
+from lt_lightning.tail import group
 
 ENDS = 4
 """Classes that are shown of the head, and of the tail."""

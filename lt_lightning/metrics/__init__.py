@@ -1,14 +1,21 @@
 """Measurements as torchmetrics: sums that any number of processes can share."""
 
+from lt_lightning.metrics.agreement import Agreement
 from lt_lightning.metrics.bias_variance import bias_variance, means_by_split
-from lt_lightning.metrics.calibration import CalibrationError
+from lt_lightning.metrics.calibration import CalibrationError, Reliability
+from lt_lightning.metrics.confusion import ConfusedPairs
 from lt_lightning.metrics.diversity import EnsembleTheory, decompose
+from lt_lightning.metrics.largest_losses import LargestLosses
 from lt_lightning.metrics.shifted_accuracy import ShiftedAccuracy
 from lt_lightning.metrics.split_accuracy import SplitAccuracy, shot_groups
 
 __all__ = [
+    "Agreement",
     "CalibrationError",
+    "ConfusedPairs",
     "EnsembleTheory",
+    "LargestLosses",
+    "Reliability",
     "ShiftedAccuracy",
     "SplitAccuracy",
     "bias_variance",

@@ -18,7 +18,6 @@ from PIL import Image
 from lt_lightning import data
 from lt_lightning.check import findings, inspection
 from lt_lightning.check.command import check_data
-from lt_lightning.check.figures import GROUPS, gini, group
 from lt_lightning.check.survey import survey
 from lt_lightning.data import DigitsLT, FolderLT, Split, TableLT
 from lt_lightning.data.files import FileDataModule
@@ -26,6 +25,7 @@ from lt_lightning.data.images import open_image
 from lt_lightning.data.listed import ListedDataModule, PublishedList
 from lt_lightning.errors import LtError
 from lt_lightning.metrics.split_accuracy import shot_groups
+from lt_lightning.tail import GROUPS, gini, group
 
 Found = dict[str, set[tuple[str, ...]]]
 Plant = Callable[[Path], object]

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from PIL import Image
 
-from lt_lightning.check.charts import COLOURS, FLOOR, draw_counts, save_chart
+from lt_lightning.plots.chart import COLOURS, picture, save_picture, style
+from lt_lightning.plots.distribution import FLOOR, class_distribution
 
 SIZES = [1, 3, 4, 30, 31, 100, 1000, 8142]
 
@@ -18,6 +19,11 @@ SIZES = [1, 3, 4, 30, 31, 100, 1000, 8142]
 def counts(classes: int, largest: int = 1000, name: str = "class of a very long name") -> dict[str, int]:
     values = (largest * (1 / largest) ** (c / max(classes - 1, 1)) for c in range(classes))
     return {f"{c} {name}": round(value) for c, value in enumerate(values)}
+
+
+def drawing(names: dict[str, int], many: int, few: int) -> Figure:
+    with style():
+        return picture(class_distribution(names, many, few))
 
 
 def drawn(figure: Figure) -> FigureCanvasAgg:
@@ -28,7 +34,7 @@ def drawn(figure: Figure) -> FigureCanvasAgg:
 
 @pytest.mark.parametrize(("classes", "largest"), [(3, 1), (31, 1), *((size, 98765) for size in SIZES)])
 def test_nothing_is_clipped(classes: int, largest: int) -> None:
-    figure = draw_counts(counts(classes, largest, "W" * 40), 100, 20)
+    figure = drawing(counts(classes, largest, "W" * 40), 100, 20)
     canvas = drawn(figure)
     box = figure.get_tightbbox(canvas.get_renderer())
     width, height = figure.get_size_inches()
@@ -39,7 +45,7 @@ def test_nothing_is_clipped(classes: int, largest: int) -> None:
 
 @pytest.mark.parametrize("classes", [c for c in SIZES if c > 30])
 def test_numbers_on_the_axes_do_not_overlap(classes: int) -> None:
-    figure = draw_counts(counts(classes), 100, 20)
+    figure = drawing(counts(classes), 100, 20)
     renderer = drawn(figure).get_renderer()
     for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
         boxes = [label.get_window_extent(renderer) for label in axis.get_ticklabels() if label.get_text()]
@@ -49,7 +55,7 @@ def test_numbers_on_the_axes_do_not_overlap(classes: int) -> None:
 
 @pytest.mark.parametrize("name", ["", "W" * 12, "W" * 40])
 def test_names_of_few_classes_do_not_overlap(name: str) -> None:
-    figure = draw_counts(counts(3, name=name), 100, 20)
+    figure = drawing(counts(3, name=name), 100, 20)
     renderer = drawn(figure).get_renderer()
     labels = figure.axes[0].get_xticklabels()
     boxes = [label.get_window_extent(renderer) for label in labels]
@@ -57,7 +63,7 @@ def test_names_of_few_classes_do_not_overlap(name: str) -> None:
 
 
 def test_bars_have_the_counts_and_the_colours_of_their_groups() -> None:
-    figure = draw_counts({"b": 100, "a": 500, "c": 19, "d": 0}, 100, 20)
+    figure = drawing({"b": 100, "a": 500, "c": 19, "d": 0}, 100, 20)
     bars = {bar.get_x() + bar.get_width() / 2: bar for bar in figure.axes[0].patches}
     tops = [bars[rank].get_y() + bars[rank].get_height() for rank in (1, 2, 3, 4)]
     assert tops == [500, 100, 19, FLOOR]
@@ -67,14 +73,14 @@ def test_bars_have_the_counts_and_the_colours_of_their_groups() -> None:
 
 
 def test_outlines_of_many_classes_have_their_counts() -> None:
-    figure = draw_counts(counts(1000), 100, 20)
+    figure = drawing(counts(1000), 100, 20)
     outlines = [patch.get_data() for patch in figure.axes[0].patches if isinstance(patch, StepPatch)]
     assert np.concatenate([outline.values for outline in outlines]).tolist() == list(counts(1000).values())
     assert [outline.edges[0] for outline in outlines][1:] == [outline.edges[-1] for outline in outlines][:-1]
 
 
 def test_title_thresholds_and_groups_are_said() -> None:
-    figure = draw_counts({"a": 500, "b": 50, "c": 5}, 100, 20)
+    figure = drawing({"a": 500, "b": 50, "c": 5}, 100, 20)
     axes = figure.axes[0]
     assert axes.get_title() == "555 training images of 3 classes: imbalance 100.0, Gini 0.595"
     assert [line.get_ydata()[0] for line in axes.lines] == [100, 20]
@@ -89,6 +95,6 @@ def test_title_thresholds_and_groups_are_said() -> None:
 @pytest.mark.parametrize("names", [{}, {"$a$": 1, "山猫": 0, "caf\udce9": 3, "": 2}, {"x": 0}])
 @pytest.mark.filterwarnings("error")
 def test_odd_sets_are_drawn(names: dict[str, int], tmp_path: Path) -> None:
-    save_chart(draw_counts(names, 1, 0), tmp_path / "counts.png")
+    save_picture(class_distribution(names, 1, 0), tmp_path / "counts.png")
     with Image.open(tmp_path / "counts.png") as image:
         assert image.size == (1500, 750)

@@ -1,26 +1,28 @@
 """The picture of a long tail: training images of each class, from the largest class to the smallest."""
 
-import warnings
+from __future__ import annotations
+
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from lt_lightning.plots.chart import COLOURS, Chart
+from lt_lightning.plots.style import shown
+from lt_lightning.tail import GROUPS, gini, group, imbalance_factor
 
-from lt_lightning.check.figures import GROUPS, gini, group, imbalance_factor
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-COLOURS = dict(zip(GROUPS, ("#0072B2", "#E69F00", "#CC3311"), strict=True))
-"""Told apart by eyes that see no red or no green, too."""
-NAMED, LONGEST = 30, 24
-"""Classes up to which each is named; characters of a name that are shown."""
+NAMED = 30
+"""Classes up to which each is named."""
 WIDE = 60
 """Characters of all names up to which they fit beside each other."""
 FLOOR = 0.5
 """Where bars begin on the logarithmic axis, so that a class of one image has one."""
 
 
-def draw_counts(counts: Mapping[str, int], many: int, few: int) -> Figure:
-    """Draw numbers of training images by rank, on a logarithmic axis.
+def class_distribution(counts: Mapping[str, int], many: int, few: int) -> Chart:
+    """Training images of each class by rank, on a logarithmic axis.
 
     Args:
         counts: Training images of each class.
@@ -28,39 +30,34 @@ def draw_counts(counts: Mapping[str, int], many: int, few: int) -> Figure:
         few: A class with fewer training images than this is a few-shot class.
     """
     ranked = sorted(counts.items(), key=lambda item: -item[1])
+    rows = [(rank, name, count, group(count, many, few)) for rank, (name, count) in enumerate(ranked, start=1)]
     values = [count for _, count in ranked]
-    figure = Figure(figsize=(10, 5), dpi=150, layout="constrained")
-    axes = figure.add_subplot(yscale="log", ylabel="training images")
-    axes.set_xlim(0.5, max(len(ranked), 1) + 0.5)
+    tail = f"imbalance {imbalance_factor(values):,.1f}, Gini {gini(values):.3f}"
+    title = f"{sum(values):,} training images of {len(values):,} classes: {tail}"
+
+    def draw(figure: Figure) -> None:
+        figure.set_size_inches(10, 5)
+        axes = figure.add_subplot(yscale="log", ylabel="training images", title=title)
+        _draw(axes, [name for name, _ in ranked], values, many, few)
+        figure.legend(loc="outside lower center", ncols=len(GROUPS))
+
+    return Chart("class_distribution", title, ("rank", "class", "train_images", "group"), [*rows], draw)
+
+
+def _draw(axes: Axes, names: list[str], values: list[int], many: int, few: int) -> None:
+    axes.set_xlim(0.5, max(len(values), 1) + 0.5)
     axes.set_ylim(FLOOR, 2 * max(many, *values, 1))
     axes.yaxis.set_major_formatter("{x:,g}")
-    axes.spines[["top", "right"]].set_visible(False)
     _bars(axes, values, many, few)
     for limit, sign, side in ((many, ">", "bottom"), (few, "<", "top")):
         if limit > FLOOR:
             axes.axhline(limit, color="black", linewidth=0.8, linestyle="--")
             axes.text(1.005, limit, f"{sign} {limit:,}", transform=axes.get_yaxis_transform(), va=side)
-    if len(ranked) <= NAMED:
-        _names(axes, [name for name, _ in ranked], values)
+    if len(values) <= NAMED:
+        _names(axes, names, values)
     else:
         axes.set_xlabel("class, by its rank")
         axes.xaxis.set_major_formatter("{x:,.0f}")
-    tail = f"imbalance {imbalance_factor(values):,.1f}, Gini {gini(values):.3f}"
-    axes.set_title(f"{sum(values):,} training images of {len(values):,} classes: {tail}")
-    figure.legend(loc="outside lower center", ncols=len(GROUPS), frameon=False, fontsize="small")
-    return figure
-
-
-def save_chart(figure: Figure, file: Path) -> None:
-    """Write a chart as the kind of picture that the file's ending says.
-
-    Raises:
-        OSError: The file cannot be written.
-        ValueError: There is no such kind.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a box stands for a letter that the font lacks
-        figure.savefig(file)
 
 
 def _bars(axes: Axes, values: list[int], many: int, few: int) -> None:
@@ -78,11 +75,10 @@ def _bars(axes: Axes, values: list[int], many: int, few: int) -> None:
 
 
 def _names(axes: Axes, names: list[str], values: list[int]) -> None:
-    shown = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    shown = [name if name.isprintable() else ascii(name) for name in shown]
-    angle, side = (60, "right") if sum(map(len, shown)) > WIDE else (0, "center")
+    labels = [shown(name) for name in names]
+    angle, side = (60, "right") if sum(map(len, labels)) > WIDE else (0, "center")
     ranks = range(1, len(names) + 1)
-    axes.set_xticks(ranks, shown, parse_math=False, rotation=angle, ha=side, rotation_mode="anchor")
+    axes.set_xticks(ranks, labels, parse_math=False, rotation=angle, ha=side, rotation_mode="anchor")
     for rank, count in enumerate(values, start=1):
         text = f"{count:,}" if count < 10_000 else f"{count / 1000:,.0f}k"
         place = axes.text(rank, max(count, FLOOR), text, ha="center", va="bottom", fontsize="x-small")

@@ -1,0 +1,53 @@
+"""Accuracy by shot group, of the ensemble and of each of its members."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from lt_lightning.plots.chart import COLOURS, Chart
+from lt_lightning.plots.style import SPLITS, percent_axis, shown
+from lt_lightning.tail import GROUPS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KEYS = {"all": "acc", **{name: f"acc_{name}" for name in GROUPS}, "balanced": "bal_acc"}
+"""Names of the figures of all images, of each group and of all classes alike."""
+
+
+def shot_bars(figures: Mapping[str, float], predictors: Sequence[str], split: str, images: int) -> list[Chart]:
+    """Accuracy of all, many-, medium- and few-shot classes, and balanced accuracy.
+
+    Args:
+        figures: Figures by name, as ``summary.json`` has them of one split.
+        predictors: What the ensemble and its members are called.
+        split: What they are of.
+        images: Images of the split.
+    """
+    kinds = [kind for kind, key in KEYS.items() if key in figures]
+    prefixes = ["", *(f"expert{m}/" for m in range(1, len(predictors)))]
+    rows = [
+        (name, *(figures[f"{p}{KEYS[kind]}"] for kind in kinds)) for name, p in zip(predictors, prefixes, strict=True)
+    ]
+    title = f"Accuracy on {images:,} {SPLITS[split]} images, by training images of their classes"
+
+    def draw(figure: Figure) -> None:
+        figure.set_size_inches(max(6.5, 0.8 + 0.36 * len(rows) * (len(kinds) + 1)), 4)
+        axes = figure.add_subplot(title=title)
+        step = len(kinds) + 1
+        for k, kind in enumerate(kinds):
+            places = [step * r + k for r in range(len(rows))]
+            heights = [100 * row[1 + k] for row in rows]
+            label = {"all": "all images", "balanced": "balanced: mean over classes"}.get(kind, f"{kind}-shot")
+            axes.bar(places, heights, width=0.9, color=COLOURS[kind], label=label)
+            for at, height in zip(places, heights, strict=True):
+                axes.text(at, height + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=6.5)
+        percent_axis(axes, "accuracy in %")
+        axes.set_ylim(0, 107)
+        middles = [step * r + (len(kinds) - 1) / 2 for r in range(len(rows))]
+        axes.set_xticks(middles, [shown(name).replace(": ", "\n") for name in predictors])
+        axes.tick_params(axis="x", length=0)
+        figure.legend(loc="outside lower center", ncols=len(kinds))
+
+    return [Chart(f"shot_bars_{split}", title, ("predictor", *(KEYS[kind] for kind in kinds)), [*rows], draw)]

@@ -1,0 +1,159 @@
+"""What charts are made from: the tables in a run's folder, read as what they are, files of anybody."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from lt_lightning.errors import LtError
+from lt_lightning.regular import check_regular
+
+T = TypeVar("T")
+Row = dict[str, str]
+FIX = "measure the run again by `lt test --ckpt_path RUN/last.ckpt`, which writes it anew"
+
+
+class ClassFigures(NamedTuple):
+    """What was measured of a class on one split.
+
+    Attributes:
+        name: Of the class.
+        train_images: Its training images.
+        group: Its shot group.
+        images: Its images in the split.
+        acc: Accuracy of the ensemble, then of each member, in [0, 1]; None where there is no image.
+    """
+
+    name: str
+    train_images: int
+    group: str
+    images: int
+    acc: tuple[float | None, ...]
+
+
+class Bin(NamedTuple):
+    """A bin of confidence: of all images or a group's, from ``low`` to ``high``; means are None where it is empty."""
+
+    group: str
+    low: float
+    high: float
+    images: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Pair(NamedTuple):
+    """Images of one class that were predicted as one class; both by number."""
+
+    target: int
+    predicted: int
+    images: int
+
+
+class Loss(NamedTuple):
+    """An image and its loss in nats: its name, its class, the predicted class and that class's probability."""
+
+    image: str
+    target: str
+    predicted: str
+    probability: float
+    loss: float
+
+
+def read_table(file: Path, parse: Callable[[Row], T]) -> list[T]:
+    """Rows of a CSV file; none where there is no such file.
+
+    Args:
+        file: The file.
+        parse: Makes what a row is of its cells by column.
+
+    Raises:
+        LtError: The file is damaged.
+    """
+    check_regular(file)
+    if not file.exists():
+        return []
+    try:
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            return [parse(row) for row in csv.DictReader(stream)]
+    except (OSError, csv.Error, ValueError, KeyError, TypeError) as error:
+        raise LtError(f"this table cannot be read ({error!r})", str(file), FIX) from error
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What a run's ``summary.json`` says; nothing where it is not there.
+
+    Raises:
+        LtError: It is damaged.
+    """
+    file = folder / "summary.json"
+    check_regular(file)
+    try:
+        summary = json.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise LtError(f"this summary is damaged ({error})", str(file), FIX) from error
+    if not isinstance(summary, dict):
+        raise LtError("this is no summary of a run", str(file), FIX)
+    return summary
+
+
+def read_classes(folder: Path, split: str) -> list[ClassFigures]:
+    """Classes of a run, in label order, as ``per_class.csv`` has them of one split."""
+    rows = read_table(folder / "per_class.csv", lambda row: row if row["split"] == split else None)
+    found = [row for row in rows if row is not None]
+    columns = [name for name in found[0] if name == "acc" or name.endswith("/acc")] if found else []
+
+    def parse(row: Row) -> ClassFigures:
+        acc = tuple(_number(row[column]) for column in columns)
+        return ClassFigures(row["name"], int(row["train_images"]), row["group"], int(row["images"]), acc)
+
+    try:
+        return [parse(row) for row in found]
+    except (ValueError, KeyError, TypeError) as error:
+        raise LtError(f"this table cannot be read ({error!r})", str(folder / "per_class.csv"), FIX) from error
+
+
+def read_bins(folder: Path, split: str) -> list[Bin]:
+    """Bins of confidence of one split."""
+
+    def parse(row: Row) -> Bin:
+        low, high, images = float(row["low"]), float(row["high"]), int(row["images"])
+        return Bin(row["group"], low, high, images, _number(row["confidence"]), _number(row["accuracy"]))
+
+    return read_table(folder / "plots" / f"reliability_{split}.csv", parse)
+
+
+def read_pairs(folder: Path, split: str) -> list[Pair]:
+    """Pairs of classes of one split."""
+    file = folder / "plots" / f"pairs_{split}.csv"
+    return read_table(file, lambda row: Pair(int(row["target"]), int(row["predicted"]), int(row["images"])))
+
+
+def read_losses(folder: Path, split: str) -> list[Loss]:
+    """Images of the largest losses of one split."""
+
+    def parse(row: Row) -> Loss:
+        return Loss(row["image"], row["target"], row["predicted"], float(row["probability"]), float(row["loss"]))
+
+    return read_table(folder / "plots" / f"top_losses_{split}.csv", parse)
+
+
+def read_epochs(folder: Path) -> dict[int, dict[str, float]]:
+    """What training logged, by epoch, counted from 1, and by name."""
+    epochs: dict[int, dict[str, float]] = {}
+
+    def parse(row: Row) -> None:
+        figures = {name: number for name, text in row.items() if (number := _number(text)) is not None}
+        epochs.setdefault(int(row["epoch"]) + 1, {}).update(figures)
+
+    read_table(folder / "metrics.csv", parse)
+    return dict(sorted(epochs.items()))
+
+
+def _number(text: str) -> float | None:
+    """A number; None where there is none, or one that no chart can show."""
+    return value if text and math.isfinite(value := float(text)) else None
