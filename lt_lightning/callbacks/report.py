@@ -119,6 +119,7 @@ def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[
         "data": type(data).__name__,
         "seed": data.seed,
         "train_images": sum(data.class_counts),
+        "thresholds": {"many": data.many, "few": data.few},
         "groups": {name: int(mask.sum()) for name, mask in groups.items()},
         "params": params,
         "macs": macs,
@@ -130,7 +131,9 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     counts = data.class_counts
     groups = shot_groups(torch.tensor(counts), data.many, data.few)
     evaluation = next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
-    columns = {f"{p.prefix}acc": p.accuracy.class_accuracy.tolist() for p in evaluation.predictors}
+    columns: dict[str, list[float]] = {}
+    for p in evaluation.predictors:
+        columns |= {"images": p.accuracy.class_images.tolist(), f"{p.prefix}acc": p.accuracy.class_accuracy.tolist()}
     old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
     rows: list[dict[str, Any]] = [row for row in old if row.get("split") != split]
     for c, name in enumerate(data.class_names):

@@ -44,6 +44,8 @@ class SplitAccuracy(Metric):
     full_state_update = False
     class_accuracy: Tensor
     """Accuracy of each class, ``(C,)`` in [0, 1], as of the last :meth:`compute`; NaN for a class without images."""
+    class_images: Tensor
+    """Images of each class, ``(C,)``, as of the last :meth:`compute`."""
     correct: Tensor
     total: Tensor
     predicted: Tensor
@@ -73,7 +75,7 @@ class SplitAccuracy(Metric):
             the mean over classes; ``macro_f1``; ``nll`` in nats.
         """
         present, accuracy = self.total > 0, self.correct / self.total
-        self.class_accuracy = accuracy  # here the sums are those of all processes
+        self.class_accuracy, self.class_images = accuracy, self.total.clone()  # here sums are those of all processes
         f1 = 2 * self.correct / (self.total + self.predicted)
         groups = {name: mask.to(present.device) & present for name, mask in self.groups.items()}
         return {

@@ -30,8 +30,19 @@ STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "figure.constrained_layout.w_pad": 0.1,
+    "figure.constrained_layout.h_pad": 0.08,
     "text.parse_math": False,  # a name may hold dollar signs
 }
+FALLBACKS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "WenQuanYi Micro Hei",
+    "Microsoft YaHei",
+    "PingFang SC",
+    "Noto Sans",
+)
+"""Fonts for letters that matplotlib's own lacks, where they are installed."""
 
 Cell = str | int | float | None
 """What a place of a table holds; None stands where there is nothing, as where a class has no images."""
@@ -58,9 +69,12 @@ class Chart(NamedTuple):
 @contextmanager
 def style() -> Iterator[None]:
     """Draw as all charts are drawn, whatever the user's matplotlib is set to."""
+    from matplotlib import font_manager
     from matplotlib import style as styles
 
-    with styles.context(["default", STYLE]), warnings.catch_warnings():
+    installed = set(font_manager.get_font_names())
+    fonts = ["DejaVu Sans", *(name for name in FALLBACKS if name in installed)]
+    with styles.context(["default", STYLE | {"font.family": fonts}]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a box stands for a letter that the font lacks
         yield
 

@@ -99,9 +99,12 @@ def _chart(name: str, title: str, panels: list[Panel], epochs: Epochs) -> list[C
     rows = [(epoch, *(row.get(key) for key in keys)) for epoch, row in epochs.items()]
 
     def draw(figure: Figure) -> None:
+        from matplotlib.ticker import MaxNLocator
+
         figure.set_size_inches(4 * len(panels), 3.6)
         figure.suptitle(title)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+            least = min(row[line.key] for line in panel.lines for row in epochs.values() if line.key in row)
             for line in panel.lines:
                 points = [(epoch, row[line.key]) for epoch, row in epochs.items() if line.key in row]
                 values = [100 * value if panel.is_share else value for _, value in points]
@@ -113,8 +116,11 @@ def _chart(name: str, title: str, panels: list[Panel], epochs: Epochs) -> list[C
             else:
                 axes.set_ylabel(panel.label)
                 axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+                if least >= 0:
+                    axes.set_ylim(bottom=0)
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if len(panel.lines) > 1:
                 axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
 

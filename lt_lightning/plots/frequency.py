@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lt_lightning.plots.chart import COLOURS, MEMBERS, Chart
+from lt_lightning.plots.chart import COLOURS, MEMBERS, Cell, Chart
 from lt_lightning.plots.style import (
     DASHES,
     SPLITS,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 ACROSS = 4
 """Panels beside each other."""
+ALONE, CELLS, STEP = 300, 12, 5
+"""Classes up to which each has a dot; cells of a factor e of training images, and points of a cell's height, beyond."""
 
 
 def measured(classes: Sequence[ClassFigures]) -> list[ClassFigures]:
@@ -54,19 +58,20 @@ def acc_vs_frequency(classes: Sequence[ClassFigures], predictors: Sequence[str],
 
     def draw(figure: Figure) -> None:
         figure.set_size_inches(8, 4.8)
-        axes = figure.add_subplot(title=title)
+        figure.suptitle(title)
+        axes = figure.add_subplot()
         _dots(axes, ranked, [100 * (c.acc[0] or 0.0) for c in ranked])
         for p, mean in reversed([*enumerate(means)]):
             of_member = {"color": MEMBERS[(p - 1) % len(MEMBERS)], "linestyle": DASHES[(p - 1) % len(DASHES)]}
             look = of_member if p else {"color": "black"}
-            label = f"{shown(predictors[p], 40)}, running mean"
+            label = shown(predictors[p], 40)
             axes.plot([place(n) for n in counts], mean, linewidth=1.6 if p else 2.2, label=label, **look)
         percent_axis(axes, "accuracy in %")
         frequency_axis(axes, counts)
-        _legend(figure, axes, ranked)
+        _legend(figure, axes, ranked, "dots: classes; lines: running mean over classes of similar frequency")
 
     columns = "class", "train_images", "group", "images", "acc", *(f"running mean of {name}" for name in predictors)
-    return [Chart(f"acc_vs_frequency_{split}", title, columns, [*rows], draw)]
+    return [Chart(f"acc_vs_frequency_{split}", title, columns, rows, draw)]
 
 
 def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: str) -> list[Chart]:
@@ -82,7 +87,9 @@ def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: s
         return []
     counts = [c.train_images for c in ranked]
     gains = [[100 * ((c.acc[m] or 0.0) - (c.acc[0] or 0.0)) for c in ranked] for m in range(1, number + 1)]
-    rows = [(c.name, c.train_images, c.group, *(gain[i] for gain in gains)) for i, c in enumerate(ranked)]
+    rows: list[tuple[Cell, ...]] = [
+        (c.name, c.train_images, c.group, *(gain[i] for gain in gains)) for i, c in enumerate(ranked)
+    ]
     images = sum(c.images for c in ranked)
     title = f"Members against their ensemble, {len(ranked):,} classes, {images:,} {SPLITS[split]} images"
 
@@ -100,7 +107,7 @@ def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: s
             _group_means(axes, ranked, gain)
             axes.plot([place(n) for n in counts], tendency(counts, gain), color="black", linewidth=1.6)
             axes.set_title(shown(name, 36))
-            axes.set_ylim(-108, 108)
+            axes.set(ylim=(-108, 132), yticks=range(-100, 101, 50))
             frequency_axis(axes, counts)
             axes.xaxis.set_tick_params(rotation=45, labelbottom=True)
         for axes in grid[:, 0]:
@@ -108,35 +115,38 @@ def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: s
         _legend(figure, grid.flat[0], ranked, "black: running mean; bars: means over the classes of a group")
 
     columns = "class", "train_images", "group", *(f"{name} minus ensemble" for name in predictors[1:])
-    return [Chart(f"members_{split}", title, columns, [*rows], draw)]
+    return [Chart(f"members_{split}", title, columns, rows, draw)]
 
 
 def _dots(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
-    """A dot a class; of many classes small and pale ones, so that their density shows."""
-    size, alpha = (28, 0.85) if len(ranked) <= 50 else (12, 0.6) if len(ranked) <= 300 else (6, 0.25)
+    """A dot a class; of many classes, whose dots would hide each other, a larger one for those that are alike."""
     for group in present(c.group for c in ranked):
-        chosen = [i for i, c in enumerate(ranked) if c.group == group]
-        x = [place(ranked[i].train_images) for i in chosen]
-        axes.scatter(x, [values[i] for i in chosen], s=size, alpha=alpha, color=COLOURS[group], linewidths=0)
+        chosen = [(c.train_images, v) for c, v in zip(ranked, values, strict=True) if c.group == group]
+        if len(ranked) <= ALONE:
+            x, y, size = [place(n) for n, _ in chosen], [v for _, v in chosen], [20.0] * len(chosen)
+        else:
+            cells = Counter((round(CELLS * math.log(place(n))), round(v / STEP)) for n, v in chosen)
+            x, y = [math.exp(n / CELLS) for n, _ in cells], [STEP * v for _, v in cells]
+            size = [1200 * count / len(ranked) for count in cells.values()]
+        axes.scatter(x, y, s=size, alpha=0.6, color=COLOURS[group], linewidths=0)
 
 
 def _group_means(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
-    for group in present(c.group for c in ranked):
+    """A bar at the mean of each group, and its number above all."""
+    groups = present(c.group for c in ranked)[::-1]
+    for k, group in enumerate(groups):
         chosen = [i for i, c in enumerate(ranked) if c.group == group]
         mean = sum(values[i] for i in chosen) / len(chosen)
         ends = place(ranked[chosen[-1]].train_images) / 1.15, place(ranked[chosen[0]].train_images) * 1.15
         axes.plot(ends, [mean, mean], color=COLOURS[group], linewidth=4, solid_capstyle="butt", alpha=0.9)
-        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-        middle, above = (ends[0] * ends[1]) ** 0.5, mean <= 0
-        side = {"va": "top", "y": mean - 7} if above else {"va": "bottom", "y": mean + 7}
-        axes.text(
-            x=middle, s=f"{mean:+.1f}", ha="center", fontsize=8, bbox=box, color=COLOURS[group], weight="bold", **side
-        )
+        text = f"{group} {round(mean, 1) + 0.0:+.1f}"  # never -0.0
+        axes.text((2 * k + 1) / (2 * len(groups)), 0.97, text, transform=axes.transAxes, ha="center", va="top",
+                  fontsize=8, color=COLOURS[group], weight="bold")  # fmt: skip
 
 
 def _legend(figure: Figure, axes: Axes, ranked: list[ClassFigures], note: str = "") -> None:
     names = [c.group for c in ranked]
     groups = present(names)
-    lines = [line for line in axes.get_legend_handles_labels()[0]][::-1]
+    lines = axes.get_legend_handles_labels()[0][::-1]
     handles = [*group_handles(groups, {name: names.count(name) for name in groups}), *lines]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, title=note, title_fontsize=8)

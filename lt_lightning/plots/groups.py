@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lt_lightning.plots.chart import COLOURS, Chart
+from lt_lightning.plots.chart import COLOURS, Cell, Chart
 from lt_lightning.plots.style import SPLITS, percent_axis, shown
 from lt_lightning.tail import GROUPS
 
@@ -27,27 +27,28 @@ def shot_bars(figures: Mapping[str, float], predictors: Sequence[str], split: st
     """
     kinds = [kind for kind, key in KEYS.items() if key in figures]
     prefixes = ["", *(f"expert{m}/" for m in range(1, len(predictors)))]
-    rows = [
-        (name, *(figures[f"{p}{KEYS[kind]}"] for kind in kinds)) for name, p in zip(predictors, prefixes, strict=True)
-    ]
+    values = [[figures[f"{prefix}{KEYS[kind]}"] for kind in kinds] for prefix in prefixes]
     title = f"Accuracy on {images:,} {SPLITS[split]} images, by training images of their classes"
 
     def draw(figure: Figure) -> None:
-        figure.set_size_inches(max(6.5, 0.8 + 0.36 * len(rows) * (len(kinds) + 1)), 4)
-        axes = figure.add_subplot(title=title)
+        figure.set_size_inches(max(6.5, 0.8 + 0.36 * len(values) * (len(kinds) + 1)), 4)
+        figure.suptitle(title)
+        axes = figure.add_subplot()
         step = len(kinds) + 1
         for k, kind in enumerate(kinds):
-            places = [step * r + k for r in range(len(rows))]
-            heights = [100 * row[1 + k] for row in rows]
+            places = [step * r + k for r in range(len(values))]
+            heights = [100 * row[k] for row in values]
             label = {"all": "all images", "balanced": "balanced: mean over classes"}.get(kind, f"{kind}-shot")
             axes.bar(places, heights, width=0.9, color=COLOURS[kind], label=label)
             for at, height in zip(places, heights, strict=True):
                 axes.text(at, height + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=6.5)
         percent_axis(axes, "accuracy in %")
         axes.set_ylim(0, 107)
-        middles = [step * r + (len(kinds) - 1) / 2 for r in range(len(rows))]
-        axes.set_xticks(middles, [shown(name).replace(": ", "\n") for name in predictors])
+        middles = [step * r + (len(kinds) - 1) / 2 for r in range(len(values))]
+        axes.set_xticks(middles, ["\n".join(map(shown, name.split(": "))) for name in predictors])
         axes.tick_params(axis="x", length=0)
         figure.legend(loc="outside lower center", ncols=len(kinds))
 
-    return [Chart(f"shot_bars_{split}", title, ("predictor", *(KEYS[kind] for kind in kinds)), [*rows], draw)]
+    columns = "predictor", *(KEYS[kind] for kind in kinds)
+    rows: list[tuple[Cell, ...]] = [(name, *row) for name, row in zip(predictors, values, strict=True)]
+    return [Chart(f"shot_bars_{split}", title, columns, rows, draw)]

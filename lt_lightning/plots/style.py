@@ -20,8 +20,14 @@ DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 
 def shown(name: str, longest: int = 24) -> str:
     """A name as it stands in a picture: cut where it is long, without what cannot be printed."""
+    name = name or "(no name)"
     name = name if len(name) <= longest else f"{name[: longest - 1]}…"
     return name if name.isprintable() else ascii(name)[1:-1][:longest]
+
+
+def classes(count: int) -> str:
+    """A number of classes in words."""
+    return f"{count:,} class{'' if count == 1 else 'es'}"
 
 
 def present(groups: Iterable[str]) -> list[str]:
@@ -60,14 +66,15 @@ def place(count: int) -> float:
 def tendency(counts: Sequence[int], values: Sequence[float]) -> list[float]:
     """Running mean of values over classes that have about as many training images.
 
-    It is the mean of a fifteenth of the classes, at least three, and of all classes of equal count alike.
+    It is the mean of a fifteenth of the classes, and of all classes of equal count alike. Of fewer than thirty classes
+    each stands for itself.
 
     Args:
         counts: Training images of each class, from the most to the least.
         values: One of each class.
     """
     sums, size = [0.0, *accumulate(values)], len(values)
-    half = max(1, size // 30)
+    half = size // 30
     means = []
     for i in range(size):
         low, high = max(0, i - half), min(size, i + half + 1)
@@ -84,6 +91,6 @@ def group_handles(names: Iterable[str], counts: dict[str, int]) -> list[object]:
     from matplotlib.lines import Line2D
 
     return [
-        Line2D([], [], marker="o", linestyle="", color=COLOURS[name], label=f"{name}-shot ({counts[name]:,} classes)")
+        Line2D([], [], marker="o", linestyle="", color=COLOURS[name], label=f"{name}-shot ({classes(counts[name])})")
         for name in names
     ]
