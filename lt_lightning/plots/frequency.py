@@ -127,8 +127,8 @@ def _dots(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
         else:
             cells = Counter((round(CELLS * math.log(place(n))), round(v / STEP)) for n, v in chosen)
             x, y = [math.exp(n / CELLS) for n, _ in cells], [STEP * v for _, v in cells]
-            size = [1200 * count / len(ranked) for count in cells.values()]
-        axes.scatter(x, y, s=size, alpha=0.6, color=COLOURS[group], linewidths=0)
+            size = [60 * count / max(cells.values()) for count in cells.values()]
+        axes.scatter(x, y, s=size, alpha=0.6, color=COLOURS[group], linewidths=0, zorder=2.5)
 
 
 def _group_means(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
@@ -141,7 +141,7 @@ def _group_means(axes: Axes, ranked: list[ClassFigures], values: list[float]) ->
         axes.plot(ends, [mean, mean], color=COLOURS[group], linewidth=4, solid_capstyle="butt", alpha=0.9)
         text = f"{group} {round(mean, 1) + 0.0:+.1f}"  # never -0.0
         axes.text((2 * k + 1) / (2 * len(groups)), 0.97, text, transform=axes.transAxes, ha="center", va="top",
-                  fontsize=8, color=COLOURS[group], weight="bold")  # fmt: skip
+                  fontsize=7, color=COLOURS[group], weight="bold")  # fmt: skip
 
 
 def _legend(figure: Figure, axes: Axes, ranked: list[ClassFigures], note: str = "") -> None:

@@ -10,10 +10,14 @@ from lt_lightning.plots.style import SPLITS, percent_axis, shown
 from lt_lightning.tail import GROUPS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 KEYS = {"all": "acc", **{name: f"acc_{name}" for name in GROUPS}, "balanced": "bal_acc"}
 """Names of the figures of all images, of each group and of all classes alike."""
+
+ACROSS = 5
+"""Predictors beside each other."""
 
 
 def shot_bars(figures: Mapping[str, float], predictors: Sequence[str], split: str, images: int) -> list[Chart]:
@@ -31,24 +35,31 @@ def shot_bars(figures: Mapping[str, float], predictors: Sequence[str], split: st
     title = f"Accuracy on {images:,} {SPLITS[split]} images, by training images of their classes"
 
     def draw(figure: Figure) -> None:
-        figure.set_size_inches(max(6.5, 0.8 + 0.36 * len(values) * (len(kinds) + 1)), 4)
+        down = -(-len(values) // ACROSS)
+        across = -(-len(values) // down)
+        figure.set_size_inches(max(6.5, 0.8 + 0.36 * across * (len(kinds) + 1)), 1.1 + 2.9 * down)
         figure.suptitle(title)
-        axes = figure.add_subplot()
-        step = len(kinds) + 1
-        for k, kind in enumerate(kinds):
-            places = [step * r + k for r in range(len(values))]
-            heights = [100 * row[k] for row in values]
-            label = {"all": "all images", "balanced": "balanced: mean over classes"}.get(kind, f"{kind}-shot")
-            axes.bar(places, heights, width=0.9, color=COLOURS[kind], label=label)
-            for at, height in zip(places, heights, strict=True):
-                axes.text(at, height + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=6.5)
-        percent_axis(axes, "accuracy in %")
-        axes.set_ylim(0, 107)
-        middles = [step * r + (len(kinds) - 1) / 2 for r in range(len(values))]
-        axes.set_xticks(middles, ["\n".join(map(shown, name.split(": "))) for name in predictors])
-        axes.tick_params(axis="x", length=0)
-        figure.legend(loc="outside lower center", ncols=len(kinds))
+        for r, axes in enumerate(figure.subplots(down, 1, squeeze=False)[:, 0]):
+            chosen = slice(r * across, (r + 1) * across)
+            _bars(axes, kinds, values[chosen], predictors[chosen], across)
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(kinds))
 
     columns = "predictor", *(KEYS[kind] for kind in kinds)
     rows: list[tuple[Cell, ...]] = [(name, *row) for name, row in zip(predictors, values, strict=True)]
     return [Chart(f"shot_bars_{split}", title, columns, rows, draw)]
+
+
+def _bars(axes: Axes, kinds: list[str], values: list[list[float]], predictors: Sequence[str], across: int) -> None:
+    """Bars of predictors beside each other, with room for so many."""
+    step = len(kinds) + 1
+    for k, kind in enumerate(kinds):
+        places, heights = [step * r + k for r in range(len(values))], [100 * row[k] for row in values]
+        label = {"all": "all images", "balanced": "balanced: mean over classes"}.get(kind, f"{kind}-shot")
+        axes.bar(places, heights, width=0.9, color=COLOURS[kind], label=label)
+        for at, height in zip(places, heights, strict=True):
+            axes.text(at, height + 1, f"{height:.0f}", ha="center", va="bottom", fontsize=6.5)
+    percent_axis(axes, "accuracy in %")
+    axes.set(xlim=(-1, step * across - 1), ylim=(0, 107))
+    names = ["\n".join(map(shown, name.split(": "))) for name in predictors]
+    axes.set_xticks([step * r + (len(kinds) - 1) / 2 for r in range(len(values))], names)
+    axes.tick_params(axis="x", length=0)

@@ -50,8 +50,12 @@ def top_losses(losses: Sequence[Loss], pixels: Pixels | None, split: str) -> lis
             left, top = i % across, (1 + LINES) * (i // across)
             extent = (left, left + SIDE, top + LINES + SIDE, top + LINES)
             axes.imshow(image, extent=extent, interpolation="nearest" if len(image) < 40 else "antialiased")
-            text = f"{shown(loss.target, 19)}\n{shown(loss.predicted, 19)}\n{100 * loss.probability:.0f} %, loss {loss.loss:.1f}"
-            axes.text(left, top + LINES - 0.03, text, va="bottom", fontsize=7, parse_math=False)
+            lines = (
+                shown(loss.target, 19),
+                shown(loss.predicted, 19),
+                f"{100 * loss.probability:.0f} %, loss {loss.loss:.1f}",
+            )
+            axes.text(left, top + LINES - 0.03, "\n".join(lines), va="bottom", fontsize=7, parse_math=False)
         axes.set(xlim=(0, across), ylim=((1 + LINES) * down, 0), aspect="equal")
 
     return [Chart(f"top_losses_{split}", title, Loss._fields, [*losses], draw)]
