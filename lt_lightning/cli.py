@@ -26,6 +26,7 @@ from lt_lightning.callbacks import (
     KeepConfig,
     LastCheckpoint,
     PendingValidation,
+    Plots,
     Predictions,
     Pretrained,
     Report,
@@ -54,7 +55,7 @@ NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
 
-NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint"
+NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint", "plots"
 """Keys of a configuration that do not say what a run is."""
 FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
@@ -108,6 +109,7 @@ class LongTailCLI(LightningCLI):
         parser.add_lightning_class_args(LastCheckpoint, "last")
         parser.add_lightning_class_args(Pretrained, "pretrained")
         parser.add_lightning_class_args(Watchdog, "watchdog")
+        parser.add_lightning_class_args(Plots, "plots")
         parser.add_class_arguments(RunWandbLogger, "wandb")
         inexact = "Go on in other steps than those of the checkpoint's run, from the beginning of an epoch."
         order = "Number the classes of the data as the checkpoint does; for sets of files, not for fit."
@@ -168,7 +170,9 @@ class LongTailCLI(LightningCLI):
             files = [str(path.absolute) for path in config.config or [] if path is not None]
             plain = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
             hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
-            inherited = {key: plain[key] for key in ("seed_everything", "data", "pretrained")} | {"trainer": hardware}
+            inherited = {key: plain[key] for key in ("seed_everything", "data", "pretrained", "plots")} | {
+                "trainer": hardware
+            }
             model[name] = trained_first(model[name], files, inherited, run / name)
 
     def _plain(self, config: Any, run: Path) -> dict[str, Any]:
@@ -259,7 +263,7 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     keys = ["seed_everything", "model", "data"]
     trainer = {"default_root_dir": str(Path(path).resolve().parent), "precision": config["trainer"]["precision"]}
     if args[command] == "fit":
-        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "pretrained", "wandb"]
+        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "pretrained", "plots", "wandb"]
         trainer = {**config["trainer"], **trainer}
     kept = {key: config[key] for key in keys if config.get(key) is not None} | {"trainer": trainer}
     return [*args[: command + 1], "--config", yaml.safe_dump(kept, sort_keys=False), *args[command + 1 :]]

@@ -21,6 +21,7 @@ KNOBS = {
     "--trainer.precision NAME": "32-true, bf16-mixed, 16-mixed (32-true)",
     "--pretrained.weights FILE": "weights the backbone begins with; or a name, as ResNet50_Weights.IMAGENET1K_V2",
     "--last.every_n_train_steps N": "write last.ckpt within epochs too",
+    "--plots.pictures BOOL": "draw charts and report.html when a command ends (true)",
     "--watchdog.timeout S": "seconds without a batch after which a run of several processes ends (1800)",
     "--wandb.offline BOOL": "log to the run's folder only (when no account is found)",
     "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",

@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from lt_lightning.callbacks.report import TEACHER
 from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
 from lt_lightning.commands import DEBUG
 from lt_lightning.errors import LtError
+from lt_lightning.plots.headline import TEACHER
 from lt_lightning.plugins import plugin_flags
 from lt_lightning.signals import SIGNALS, run
 

@@ -10,6 +10,7 @@ from lt_lightning.commands import main
 
 ROOT = Path(__file__).parents[1]
 QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+QUIET += ["--plots.pictures", "false"]  # they take seconds
 
 
 def fit(run: Path, *flags: str, config: str = "ce") -> Path:

@@ -26,6 +26,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "checkpoints",
         "checkpoint_io",
         "mistakes",
+        "plots",
         "run_folder",
         "signals",
         "steps",

@@ -1,5 +1,6 @@
 """Callbacks: what measures and what teaches."""
 
+from lt_lightning.callbacks.agreement import TeacherAgreement
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
@@ -7,6 +8,7 @@ from lt_lightning.callbacks.finite import Finite
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.pending_validation import PendingValidation
+from lt_lightning.callbacks.plots import Plots
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.pretrained import Pretrained
 from lt_lightning.callbacks.report import Report
@@ -26,11 +28,13 @@ __all__ = [
     "LastCheckpoint",
     "ParabolicTransition",
     "PendingValidation",
+    "Plots",
     "Predictions",
     "Pretrained",
     "Ramp",
     "Report",
     "RunLock",
+    "TeacherAgreement",
     "TestPriors",
     "TrainingLog",
     "Watchdog",

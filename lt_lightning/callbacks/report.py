@@ -21,13 +21,10 @@ from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
+from lt_lightning.plots.headline import caption, predictors, shown_columns, shown_figure
 from lt_lightning.whole_files import write_whole
 
 Figures = dict[str, float]
-COLUMNS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "nll", "ece")
-TITLES = {"acc": "all", "bal_acc": "bal.", "nll": "NLL", "ece": "ECE"}
-TEACHER = "teacher"
-"""Folder, within a run's, of the teacher that was trained for it."""
 
 
 class Report(Callback):
@@ -148,47 +145,17 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
 
 
 def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
-    groups: dict[str, int] = summary["groups"]
-    columns = [c for c in COLUMNS if not c.startswith("acc_") or c.removeprefix("acc_") in groups]
-    figures, members = summary[split], summary["losses"] if len(summary["losses"]) > 1 else []
+    columns = shown_columns(summary)
     table = Table(
         title=f"{folder}: {split}",
-        caption=_caption(summary, figures),
+        caption="\n".join(caption(summary, split)),
         box=box.SIMPLE,
         pad_edge=False,
         collapse_padding=True,
     )
     table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(TITLES.get(column, column.removeprefix("acc_")), justify="right")
-
-    def add(name: str, values: Figures, prefix: str = "") -> None:
-        table.add_row(name, *(_shown(column, values.get(f"{prefix}{column}")) for column in columns))
-
-    teacher = folder / TEACHER / "summary.json"
-    if teacher.is_file() and split in (taught := json.loads(teacher.read_text())):
-        add("teacher", taught[split]["last"])
-    for m, loss in enumerate(members):
-        add(f"expert {m + 1} {loss}", figures["last"], f"expert{m + 1}/")
-    whole = "ensemble" if members else summary["losses"][0]
-    epoch = f", epoch {figures['last']['epoch'] + 1}" if "epoch" in figures["last"] else ""
-    add(f"{whole}{epoch}", figures["last"])
-    if "best" in figures:
-        add(f"  best epoch, {figures['best']['epoch'] + 1}", figures["best"])
+    for title in columns.values():
+        table.add_column(title, justify="right")
+    for name, figures in predictors(folder, summary, split):
+        table.add_row(name, *(shown_figure(column, figures.get(column)) for column in columns))
     return table
-
-
-def _shown(column: str, value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:.3f}" if column == "nll" else f"{100 * value:.1f}"
-
-
-def _caption(summary: dict[str, Any], figures: dict[str, Any]) -> str:
-    lines = [
-        "accuracy and ECE in %, NLL in nats; classes: " + ", ".join(f"{n} {g}" for g, n in summary["groups"].items()),
-        f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image",
-    ]
-    if figures["selected_on"] == "test":
-        lines.append("selected on test: the best epoch was chosen by these very test images")
-    return "\n".join(lines)

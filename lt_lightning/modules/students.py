@@ -3,6 +3,7 @@
 from lightning.pytorch import Callback
 from torch import Tensor
 
+from lt_lightning.callbacks.agreement import TeacherAgreement
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.data.base import Batch
 from lt_lightning.losses import (
@@ -62,8 +63,9 @@ class StudentEnsemble(LongTailModule):
         self.skill_weight, self.distill_weight = skill_weight, distill_weight
 
     def configure_callbacks(self) -> list[Callback]:
-        """The teacher's targets."""
-        return [DistillationTargets(self.teacher)]
+        """The teacher's targets, and how often students agree with it."""
+        targets = DistillationTargets(self.teacher)
+        return [targets, TeacherAgreement(targets)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Skill, distillation and terms on images ``(B, 3, H, W)``."""

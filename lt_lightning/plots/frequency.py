@@ -123,7 +123,8 @@ def _dots(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
     for group in present(c.group for c in ranked):
         chosen = [(c.train_images, v) for c, v in zip(ranked, values, strict=True) if c.group == group]
         if len(ranked) <= ALONE:
-            x, y, size = [place(n) for n, _ in chosen], [v for _, v in chosen], [20.0] * len(chosen)
+            x, y = [place(n) for n, _ in chosen], [v for _, v in chosen]
+            size = [45.0 if len(ranked) <= 30 else 20.0] * len(chosen)
         else:
             cells = Counter((round(CELLS * math.log(place(n))), round(v / STEP)) for n, v in chosen)
             x, y = [math.exp(n / CELLS) for n, _ in cells], [STEP * v for _, v in cells]

@@ -12,13 +12,25 @@ from lt_lightning.plots.top_losses import write_strip
 from lt_lightning.tail import group
 
 LOSSES = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
-NAMES = ["oak", "Araneus diadematus (European garden spider)", "山猫", "caf\udce9", "$x_1$", "<b>&\"'", "", "a\nb\x1b[31m"]
+NAMES = [
+    "oak",
+    "Araneus diadematus (European garden spider)",
+    "山猫",
+    "caf\udce9",
+    "$x_1$",
+    "<b>&\"'",
+    "",
+    "a\nb\x1b[31m",
+]
 """Names of the first classes, if there are so many; others are called ``class 8`` and so on."""
 MANY, FEW, EPOCHS = 100, 20, 30
 
 
 def class_names(classes: int) -> list[str]:
-    return [*NAMES[: classes if classes > 3 else 0], *(f"class {c}" for c in range(len(NAMES) if classes > 3 else 0, classes))][:classes]
+    return [
+        *NAMES[: classes if classes > 3 else 0],
+        *(f"class {c}" for c in range(len(NAMES) if classes > 3 else 0, classes)),
+    ][:classes]
 
 
 def write_run(folder: Path, classes: int, members: int = 3, per_class: int = 10, split: str = "test") -> Path:
@@ -48,7 +60,14 @@ def write_run(folder: Path, classes: int, members: int = 3, per_class: int = 10,
         acc[f"expert{m}/acc"] = (rng.binomial(per_class, p) / per_class).tolist()
     groups = [group(n, MANY, FEW) for n in counts]
     rows = [
-        {"split": split, "class": c, "name": names[c], "train_images": counts[c], "group": groups[c], "images": per_class}
+        {
+            "split": split,
+            "class": c,
+            "name": names[c],
+            "train_images": counts[c],
+            "group": groups[c],
+            "images": per_class,
+        }
         | {name: values[c] for name, values in acc.items()}
         for c in range(classes)
     ]
@@ -61,14 +80,27 @@ def write_run(folder: Path, classes: int, members: int = 3, per_class: int = 10,
         figures |= {f"{prefix}acc_{g}": float(np.mean(v)) for g, v in of.items() if v}
         figures |= {f"{prefix}nll": 2.1, f"{prefix}ece": 0.05}
     pairs, images = np.unique(target * classes + predicted, return_counts=True)
-    _write(folder / "plots" / f"pairs_{split}.csv", [
-        {"target": int(p) // classes, "predicted": int(p) % classes, "images": int(n)} for p, n in zip(pairs, images, strict=True)
-    ])
+    _write(
+        folder / "plots" / f"pairs_{split}.csv",
+        [
+            {"target": int(p) // classes, "predicted": int(p) % classes, "images": int(n)}
+            for p, n in zip(pairs, images, strict=True)
+        ],
+    )
     _write(folder / "plots" / f"reliability_{split}.csv", _bins(hits, [groups[t] for t in target], rng))
-    _write(folder / "plots" / f"top_losses_{split}.csv", [
-        {"image": f"{i}.png", "target": names[i % classes], "predicted": names[(i + 1) % classes],
-         "probability": 0.99 - i / 100, "loss": 12 - i / 4} for i in range(32)
-    ])
+    _write(
+        folder / "plots" / f"top_losses_{split}.csv",
+        [
+            {
+                "image": f"{i}.png",
+                "target": names[i % classes],
+                "predicted": names[(i + 1) % classes],
+                "probability": 0.99 - i / 100,
+                "loss": 12 - i / 4,
+            }
+            for i in range(32)
+        ],
+    )
     write_strip(folder / "plots" / f"top_losses_{split}.ppm", rng.integers(0, 255, (32, 32, 32, 3)).astype(np.uint8))
     _write(folder / "metrics.csv", _epochs(members))
     losses = [LOSSES[m % 3] for m in range(members)]
@@ -102,11 +134,20 @@ def _epochs(members: int) -> list[dict[str, Any]]:
         done = (epoch + 1) / EPOCHS
         rows.append({"epoch": epoch, "step": 10 * epoch, "train/loss": 4 - 3 * done**0.5, "train/lr": 0.1 * (1 - done),
                      "train/img_per_s": 900 + 50 * (epoch % 3)})  # fmt: skip
-        val = {"val/acc": 0.5 * done, "val/acc_many": 0.7 * done, "val/acc_medium": 0.5 * done, "val/acc_few": 0.3 * done**2}
+        val = {
+            "val/acc": 0.5 * done,
+            "val/acc_many": 0.7 * done,
+            "val/acc_medium": 0.5 * done,
+            "val/acc_few": 0.3 * done**2,
+        }
         val |= {"val/nll": 4 - 2 * done}
         if members > 1:
             val |= {"val/theory/nll_avg": 4 - done, "val/theory/nll_ens": 4 - 2 * done, "val/theory/div_kl": done}
-            val |= {f"val/theory/{q}{s}": k * done for q in ("div_kl", "dis_label") for k, s in ((0.6, "_many"), (0.7, "_medium"), (0.9, "_few"))}
+            val |= {
+                f"val/theory/{q}{s}": k * done
+                for q in ("div_kl", "dis_label")
+                for k, s in ((0.6, "_many"), (0.7, "_medium"), (0.9, "_few"))
+            }
             val |= {"val/theory/dis_label": 0.5 * done, "val/agreement": 0.8 * done, "val/agreement_few": 0.4 * done}
             val |= {f"val/expert{m}/agreement": (0.9 - 0.2 * m) * done for m in range(1, min(members, 4) + 1)}
         rows.append({"epoch": epoch, "step": 10 * epoch, **val})
