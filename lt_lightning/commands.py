@@ -54,7 +54,7 @@ SMALL = {
     "data check": Command("lt_lightning.check", "check_data", "what is wrong with a folder or a table of images"),
     "data prepare": Command("lt_lightning.prepare", "prepare_data", "what a known set needs, and whether it is there"),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
-    "report": Command("lt_lightning.plots.command", "report", "a run's charts and report.html, drawn again from its files"),
+    "report": Command("lt_lightning.plots.command", "report", "draw a run's charts and report.html again"),
     "seeds": Command("lt_lightning.seeds", "compare_seeds", "bias, variance and diversity over several seeds"),
 }
 """The commands that need no trainer, by their words."""
