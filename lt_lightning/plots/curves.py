@@ -63,7 +63,7 @@ def diversity(epochs: Epochs) -> list[Chart]:
     loss = [
         Line("val/theory/nll_avg", "members' mean", COLOURS["many"], "--"),
         Line("val/theory/nll_ens", "ensemble", COLOURS["all"]),
-        Line("val/theory/div_kl", "diversity, the difference", COLOURS["balanced"], ":"),
+        Line("val/theory/div_kl", "their difference", COLOURS["balanced"], ":"),
     ]
     panels = [
         Panel("NLL in nats", loss, False),
@@ -115,6 +115,7 @@ def _chart(name: str, title: str, panels: list[Panel], epochs: Epochs) -> list[C
                 percent_axis(axes, panel.label)
             else:
                 axes.set_ylabel(panel.label)
+                axes.yaxis.set_major_locator(MaxNLocator(6))  # whatever the height, which the layout has yet to find
                 axes.grid(axis="y", color="#dddddd", linewidth=0.6)
                 if least >= 0:
                     axes.set_ylim(bottom=0)

@@ -37,7 +37,7 @@ def shot_bars(figures: Mapping[str, float], predictors: Sequence[str], split: st
     def draw(figure: Figure) -> None:
         down = -(-len(values) // ACROSS)
         across = -(-len(values) // down)
-        figure.set_size_inches(max(6.5, 0.8 + 0.36 * across * (len(kinds) + 1)), 1.1 + 2.9 * down)
+        figure.set_size_inches(max(7.5, 0.8 + 0.36 * across * (len(kinds) + 1)), 1.1 + 2.9 * down)
         figure.suptitle(title)
         for r, axes in enumerate(figure.subplots(down, 1, squeeze=False)[:, 0]):
             chosen = slice(r * across, (r + 1) * across)
