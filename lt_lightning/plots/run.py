@@ -70,7 +70,9 @@ def split_charts(folder: Path, split: str) -> list[Chart]:
         bars = shot_bars(figures, predictors, split, sum(c.images for c in classes))
     except (KeyError, TypeError) as error:
         raise LtError(f"this summary lacks {error}", str(folder / "summary.json"), FIX) from error
-    pairs, losses = read_pairs(folder, split), read_losses(folder, split)
+    if len(classes[0].acc) != len(predictors):
+        raise LtError(f"accuracy of {len(classes[0].acc)} predictors, not of {len(predictors)}", str(folder), FIX)
+    pairs, losses = read_pairs(folder, split, len(classes)), read_losses(folder, split)
     pixels = read_strip(folder / "plots" / f"top_losses_{split}.ppm", len(losses))
     return [
         *bars,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from lt_lightning.errors import LtError
+from lt_lightning.plots.chart import COLOURS
 from lt_lightning.regular import check_regular
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ def read_table(file: Path, parse: Callable[[Row], T]) -> list[T]:
     try:
         with file.open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
             return [parse(row) for row in csv.DictReader(stream)]
-    except (OSError, csv.Error, ValueError, KeyError, TypeError) as error:
+    except (OSError, csv.Error, ValueError, KeyError, TypeError, AttributeError) as error:  # None where a cell lacks
         raise LtError(f"this table cannot be read ({error!r})", str(file), FIX) from error
 
 
@@ -103,34 +104,36 @@ def read_summary(folder: Path) -> dict[str, Any]:
 
 def read_classes(folder: Path, split: str) -> list[ClassFigures]:
     """Classes of a run, in label order, as ``per_class.csv`` has them of one split."""
-    rows = read_table(folder / "per_class.csv", lambda row: row if row["split"] == split else None)
-    found = [row for row in rows if row is not None]
-    columns = [name for name in found[0] if name == "acc" or name.endswith("/acc")] if found else []
 
-    def parse(row: Row) -> ClassFigures:
-        acc = tuple(_number(row[column]) for column in columns)
-        return ClassFigures(row["name"], int(row["train_images"]), row["group"], int(row["images"]), acc)
+    def parse(row: Row) -> ClassFigures | None:
+        if row["split"] != split:
+            return None
+        acc = tuple(_number(row[column]) for column in row if column == "acc" or column.endswith("/acc"))
+        return ClassFigures(row["name"], _count(row["train_images"]), _group(row["group"]), _count(row["images"]), acc)
 
-    try:
-        return [parse(row) for row in found]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LtError(f"this table cannot be read ({error!r})", str(folder / "per_class.csv"), FIX) from error
+    return [c for c in read_table(folder / "per_class.csv", parse) if c is not None]
 
 
 def read_bins(folder: Path, split: str) -> list[Bin]:
     """Bins of confidence of one split."""
 
     def parse(row: Row) -> Bin:
-        low, high, images = float(row["low"]), float(row["high"]), int(row["images"])
-        return Bin(row["group"], low, high, images, _number(row["confidence"]), _number(row["accuracy"]))
+        low, high, images = float(row["low"]), float(row["high"]), _count(row["images"])
+        return Bin(_group(row["group"]), low, high, images, _number(row["confidence"]), _number(row["accuracy"]))
 
     return read_table(folder / "plots" / f"reliability_{split}.csv", parse)
 
 
-def read_pairs(folder: Path, split: str) -> list[Pair]:
-    """Pairs of classes of one split."""
-    file = folder / "plots" / f"pairs_{split}.csv"
-    return read_table(file, lambda row: Pair(int(row["target"]), int(row["predicted"]), int(row["images"])))
+def read_pairs(folder: Path, split: str, num_classes: int) -> list[Pair]:
+    """Pairs of so many classes of one split."""
+
+    def parse(row: Row) -> Pair:
+        pair = Pair(_count(row["target"]), _count(row["predicted"]), _count(row["images"]))
+        if max(pair.target, pair.predicted) >= num_classes:
+            raise ValueError(f"class {max(pair.target, pair.predicted)} of {num_classes}")
+        return pair
+
+    return read_table(folder / "plots" / f"pairs_{split}.csv", parse)
 
 
 def read_losses(folder: Path, split: str) -> list[Loss]:
@@ -152,6 +155,20 @@ def read_epochs(folder: Path) -> dict[int, dict[str, float]]:
 
     read_table(folder / "metrics.csv", parse)
     return dict(sorted(epochs.items()))
+
+
+def _count(text: str) -> int:
+    """A number of images or of a class."""
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is no count")
+    return int(text)
+
+
+def _group(text: str) -> str:
+    """The name of a group."""
+    if text not in COLOURS:
+        raise ValueError(f"{text!r} is no group")
+    return text
 
 
 def _number(text: str) -> float | None:

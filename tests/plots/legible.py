@@ -45,4 +45,4 @@ def clipped(figure: Figure, texts: list[tuple[str, Bbox]]) -> list[str]:
 def overlapping(texts: list[tuple[str, Bbox]]) -> list[tuple[str, str]]:
     """Pairs of texts of which one hides a part of the other; two dots are left for what letters do not fill."""
     boxes = [(text, Bbox.from_extents(b.x0 + 1, b.y0 + 1, b.x1 - 1, b.y1 - 1)) for text, b in texts]
-    return [(boxes[i][0], boxes[j][0]) for i in range(len(boxes)) for j in range(i) if boxes[i][1].overlaps(boxes[j][1])]
+    return [(a, b) for i, (a, here) in enumerate(boxes) for b, there in boxes[:i] if here.overlaps(there)]
