@@ -58,6 +58,6 @@ class TeacherAgreement(Callback):
         if trainer.state.fn != TrainerFn.FITTING:
             return
         for split, found in self.metric.compute().items():
-            shares, suffix = torch.atleast_1d(found), "" if split == "all" else f"_{split}"  # torchmetrics squeezes one
+            shares, suffix = found.reshape(-1), "" if split == "all" else f"_{split}"  # torchmetrics squeezes one
             names = ["val/agreement", *(f"val/expert{m}/agreement" for m in range(1, len(shares)))]
             pl_module.log_dict({f"{name}{suffix}": float(share) for name, share in zip(names, shares, strict=True)})

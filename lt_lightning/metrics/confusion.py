@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class ConfusedPairs(Metric):
@@ -29,5 +30,5 @@ class ConfusedPairs(Metric):
 
     def compute(self) -> Tensor:
         """Rows ``(P, 3)``, int64: class, predicted class and number of images, in the order of the classes."""
-        pairs, images = torch.cat(list(self.pairs)).unique(return_counts=True)  # type: ignore[no-untyped-call]
+        pairs, images = dim_zero_cat(self.pairs).unique(return_counts=True)  # type: ignore[no-untyped-call]
         return torch.stack([pairs // self.num_classes, pairs % self.num_classes, images], 1)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 
 class LargestLosses(Metric):
@@ -33,7 +34,7 @@ class LargestLosses(Metric):
 
     def compute(self) -> Tensor:
         """Rows ``(K, 5)``, float64: index, class, predicted class, its probability, loss in nats; K is at most that."""
-        return self._largest(torch.cat(list(self.rows)))
+        return self._largest(dim_zero_cat(self.rows))
 
     def _largest(self, rows: Tensor) -> Tensor:
         rows = rows[rows[:, 0].argsort()]

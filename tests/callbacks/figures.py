@@ -25,6 +25,10 @@ def groups(counts: Array) -> dict[str, Array]:
     return {name: mask for name, mask in masks.items() if mask.any()}
 
 
+def group(count: int) -> str:
+    return "many" if count > MANY else "few" if count < FEW else "medium"
+
+
 def splits(values: Array, target: Array, counts: Array) -> dict[str, float]:
     """Mean of one number an image over all, over each group's classes and over all classes that have images."""
     means = {c: values[target == c].mean() for c in set(target.tolist())}

@@ -14,6 +14,7 @@ import os
 import random
 import socket
 import tempfile
+from collections import Counter
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from lightning.pytorch import Trainer
 from numpy.typing import NDArray
 from torch import Tensor, distributed, multiprocessing, nn
 
-from lt_lightning.callbacks import Diversity, Evaluation, Predictions, Report, TestPriors
+from lt_lightning.callbacks import Diversity, Evaluation, Plots, Predictions, Report, TestPriors
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.base import Split
 from lt_lightning.data.memory import InMemoryDataModule
@@ -40,6 +41,7 @@ from lt_lightning.losses import (
     PriorCorrected,
 )
 from lt_lightning.modules import Teacher
+from lt_lightning.plots.tables import read_bins, read_losses, read_pairs
 
 pytestmark = pytest.mark.command
 COUNTS = [500, 150, 60, 20, 5, 1]
@@ -144,7 +146,31 @@ def check(case: Case, folder: Path) -> float:
     for row, p in zip(predictions, probability, strict=True):
         pairs += zip(map(float, row[3:]), [p.max(), *p], strict=True)
     assert [path.name for path in folder.glob("predictions*")] == ["predictions.csv"]
+    pairs += gathered(folder, target, probability)
     return max(deviation(ours, true) for ours, true in pairs)
+
+
+def gathered(folder: Path, target: NDArray[np.int64], probability: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """What charts are made from, ours and as it is counted here; what is no figure is asserted."""
+    predicted, sure = probability.argmax(-1), probability.max(-1)
+    counted = Counter(zip(target.tolist(), predicted.tolist(), strict=True))
+    assert read_pairs(folder, "test", 6) == [(a, b, n) for (a, b), n in sorted(counted.items())]
+    pairs = []
+    for found in read_bins(folder, "test"):
+        of = np.array([found.group in ("all", numpy_figures.group(COUNTS[t])) for t in target])
+        inside = of & (sure >= found.low - 1e-9) & ((sure < found.high - 1e-9) | (found.high == 1))
+        assert found.images == inside.sum()
+        if inside.any():
+            pairs += [(found.confidence or 0.0, sure[inside].mean())]
+            pairs += [(found.accuracy or 0.0, (predicted == target)[inside].mean())]
+    loss = -np.log(np.maximum(probability[np.arange(len(target)), target], 1e-300))
+    losses = read_losses(folder, "test")
+    assert len({row.image for row in losses}) == len(losses) == min(len(target), 32)
+    for row, largest in zip(losses, np.sort(loss)[::-1], strict=False):
+        i = int(row.image.removeprefix("test "))
+        assert (row.target, row.predicted) == (str(target[i]), str(predicted[i]))
+        pairs += [(row.probability, sure[i]), (row.loss, loss[i]), (row.loss, largest)]
+    return pairs
 
 
 def evaluate(case: Case, folder: Path) -> None:
@@ -158,7 +184,7 @@ def evaluate(case: Case, folder: Path) -> None:
         accelerator="cpu",
         devices=world,
         strategy="ddp" if world > 1 else "auto",
-        callbacks=[Evaluation(), Diversity(), TestPriors(), Predictions(), Report()],
+        callbacks=[Evaluation(), Diversity(), TestPriors(), Predictions(), Report(), Plots(pictures=False)],
         default_root_dir=folder,
         logger=False,
         enable_progress_bar=False,

@@ -11,7 +11,7 @@ from lt_lightning.models.experts import MultiExpert
 from lt_lightning.models.pretrained import load_backbone
 
 CE = Path(__file__).parents[2] / "configs" / "ce.yaml"
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
+QUIET = ["--trainer.enable_progress_bar", "false", "--plots.pictures", "false"]
 
 
 @pytest.fixture(scope="module")

@@ -202,6 +202,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A first stage that the command has trained for an epoch."""
     folder = tmp_path_factory.mktemp("first_stage")
     quiet = ["--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu", "--trainer.max_epochs", "1"]
+    quiet += ["--plots.pictures", "false"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         main(["fit", "--config", str(CONFIG), *quiet, "--trainer.default_root_dir", str(folder)])

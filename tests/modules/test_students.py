@@ -178,7 +178,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A teacher that the command has trained for an epoch."""
     folder = tmp_path_factory.mktemp("teacher")
     short = ["--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
-    quiet = ["--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu"]
+    quiet = ["--trainer.enable_progress_bar", "false", "--trainer.accelerator", "cpu", "--plots.pictures", "false"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WANDB_MODE", "disabled")
         main(["fit", "--config", str(CONFIG), *short, *quiet, "--trainer.default_root_dir", str(folder)])

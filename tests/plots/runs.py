@@ -12,16 +12,8 @@ from lt_lightning.plots.top_losses import write_strip
 from lt_lightning.tail import group
 
 LOSSES = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
-NAMES = [
-    "oak",
-    "Araneus diadematus (European garden spider)",
-    "山猫",
-    "caf\udce9",
-    "$x_1$",
-    "<b>&\"'",
-    "",
-    "a\nb\x1b[31m",
-]
+NAMES = ["oak", "Araneus diadematus (European garden spider)", "山猫", "caf\udce9", "$x_1$"]
+NAMES += ["<script>alert(1)</script>", "", "a\nb\x1b[31m"]
 """Names of the first classes, if there are so many; others are called ``class 8`` and so on."""
 MANY, FEW, EPOCHS = 100, 20, 30
 
