@@ -50,7 +50,7 @@ def check_data(args: list[str]) -> None:
         if options.json:
             options.json.write_text(json.dumps(as_json(options.data, figures, findings), indent=1) + "\n")
         if options.plot:
-            save_picture(class_distribution(figures.training_counts, module.many, module.few), options.plot)
+            save_picture(class_distribution(figures.training_counts.items(), module.many, module.few), options.plot)
         if options.unreadable:
             lines = "".join(f"{path}\n" for path in unreadable)
             options.unreadable.write_text(lines, encoding="utf-8", errors="surrogateescape")

@@ -27,15 +27,19 @@ class LargestLosses(Metric):
     def update(self, logits: Tensor, target: Tensor, index: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)`` at places ``(B,)`` of their split."""
         loss = F.cross_entropy(logits.double(), target, reduction="none")
-        confidence, predicted = logits.double().softmax(-1).max(-1)
-        columns = index, target, predicted, confidence, loss
+        kept = self._largest(index, loss)
+        confidence, predicted = logits[kept].double().softmax(-1).max(-1)
+        columns = index[kept], target[kept], predicted, confidence, loss[kept]
         new = torch.stack([column.double() for column in columns], 1)  # exact, for whole numbers below 2^53
-        self.rows = [self._largest(torch.cat([*self.rows, new]))]
+        rows = torch.cat([*self.rows, new])
+        self.rows = [rows[self._largest(rows[:, 0], rows[:, 4])]]
 
     def compute(self) -> Tensor:
         """Rows ``(K, 5)``, float64: index, class, predicted class, its probability, loss in nats; K is at most that."""
-        return self._largest(dim_zero_cat(self.rows))
+        rows = dim_zero_cat(self.rows)
+        return rows[self._largest(rows[:, 0], rows[:, 4])]
 
-    def _largest(self, rows: Tensor) -> Tensor:
-        rows = rows[rows[:, 0].argsort()]
-        return rows[rows[:, 4].argsort(descending=True, stable=True)][: self.num_images]
+    def _largest(self, index: Tensor, loss: Tensor) -> Tensor:
+        """Which images to keep, in order."""
+        first = index.argsort()
+        return first[loss[first].argsort(descending=True, stable=True)][: self.num_images]

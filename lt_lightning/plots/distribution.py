@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from lt_lightning.plots.chart import COLOURS, Chart
@@ -21,15 +21,15 @@ FLOOR = 0.5
 """Where bars begin on the logarithmic axis, so that a class of one image has one."""
 
 
-def class_distribution(counts: Mapping[str, int], many: int, few: int) -> Chart:
+def class_distribution(counts: Iterable[tuple[str, int]], many: int, few: int) -> Chart:
     """Training images of each class by rank, on a logarithmic axis.
 
     Args:
-        counts: Training images of each class.
+        counts: Name and training images of each class.
         many: A class with more training images than this is a many-shot class.
         few: A class with fewer training images than this is a few-shot class.
     """
-    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    ranked = sorted(counts, key=lambda item: -item[1])
     rows = [(rank, name, count, group(count, many, few)) for rank, (name, count) in enumerate(ranked, start=1)]
     values = [count for _, count in ranked]
     tail = f"imbalance {imbalance_factor(values):,.1f}, Gini {gini(values):.3f}"

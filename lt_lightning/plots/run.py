@@ -46,13 +46,13 @@ def training_charts(folder: Path) -> list[Chart]:
     """
     epochs, summary = read_epochs(folder), read_summary(folder)
     classes = next(filter(None, (read_classes(folder, split) for split in MEASURED)), [])
-    counts, distribution = {c.name: c.train_images for c in classes}, []
-    if counts:
+    distribution = []
+    if classes:
         try:
             many, few = summary["thresholds"]["many"], summary["thresholds"]["few"]
         except (KeyError, TypeError) as error:
             raise LtError(f"this summary lacks {error}", str(folder / "summary.json"), FIX) from error
-        distribution = [class_distribution(counts, many, few)]
+        distribution = [class_distribution([(c.name, c.train_images) for c in classes], many, few)]
     return [*distribution, *(chart for make in (curves, diversity, agreement, training) for chart in make(epochs))]
 
 

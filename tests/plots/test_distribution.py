@@ -23,7 +23,7 @@ def counts(classes: int, largest: int = 1000, name: str = "class of a very long 
 
 def drawing(names: dict[str, int], many: int, few: int) -> Figure:
     with style():
-        return picture(class_distribution(names, many, few))
+        return picture(class_distribution(names.items(), many, few))
 
 
 def drawn(figure: Figure) -> FigureCanvasAgg:
@@ -95,6 +95,6 @@ def test_title_thresholds_and_groups_are_said() -> None:
 @pytest.mark.parametrize("names", [{}, {"$a$": 1, "山猫": 0, "caf\udce9": 3, "": 2}, {"x": 0}])
 @pytest.mark.filterwarnings("error")
 def test_odd_sets_are_drawn(names: dict[str, int], tmp_path: Path) -> None:
-    save_picture(class_distribution(names, 1, 0), tmp_path / "counts.png")
+    save_picture(class_distribution(names.items(), 1, 0), tmp_path / "counts.png")
     with Image.open(tmp_path / "counts.png") as image:
         assert image.size == (1500, 750)
