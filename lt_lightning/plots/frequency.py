@@ -60,7 +60,7 @@ def acc_vs_frequency(classes: Sequence[ClassFigures], predictors: Sequence[str],
         figure.set_size_inches(8, 4.8)
         figure.suptitle(title)
         axes = figure.add_subplot()
-        _dots(axes, ranked, [100 * (c.acc[0] or 0.0) for c in ranked])
+        _dots(axes, ranked, [100 * (c.acc[0] or 0.0) for c in ranked], largest=60)
         for p, mean in reversed([*enumerate(means)]):
             of_member = {"color": MEMBERS[(p - 1) % len(MEMBERS)], "linestyle": DASHES[(p - 1) % len(DASHES)]}
             look = of_member if p else {"color": "black"}
@@ -68,7 +68,7 @@ def acc_vs_frequency(classes: Sequence[ClassFigures], predictors: Sequence[str],
             axes.plot([place(n) for n in counts], mean, linewidth=1.6 if p else 2.2, label=label, **look)
         percent_axis(axes, "accuracy in %")
         frequency_axis(axes, counts)
-        _legend(figure, axes, ranked, "dots: classes; lines: running mean over classes of similar frequency")
+        _legend(figure, axes, ranked, f"{_of_dots(ranked)}; lines: running mean over classes of similar frequency")
 
     columns = "class", "train_images", "group", "images", "acc", *(f"running mean of {name}" for name in predictors)
     return [Chart(f"acc_vs_frequency_{split}", title, columns, rows, draw)]
@@ -102,7 +102,7 @@ def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: s
         for axes in grid.flat[number:]:
             axes.set_visible(False)
         for axes, gain, name in zip(grid.flat, gains, predictors[1:], strict=False):
-            _dots(axes, ranked, gain)
+            _dots(axes, ranked, gain, largest=20)
             axes.axhline(0, color="black", linewidth=0.8)
             _group_means(axes, ranked, gain)
             axes.plot([place(n) for n in counts], tendency(counts, gain), color="black", linewidth=1.6)
@@ -112,24 +112,34 @@ def members(classes: Sequence[ClassFigures], predictors: Sequence[str], split: s
             axes.xaxis.set_tick_params(rotation=45, labelbottom=True)
         for axes in grid[:, 0]:
             axes.set_ylabel("accuracy of the member\nminus the ensemble's, points")
-        _legend(figure, grid.flat[0], ranked, "black: running mean; bars: means over the classes of a group")
+        _legend(
+            figure,
+            grid.flat[0],
+            ranked,
+            f"{_of_dots(ranked)}; black: running mean; bars: means over the classes of a group",
+        )
 
     columns = "class", "train_images", "group", *(f"{name} minus ensemble" for name in predictors[1:])
     return [Chart(f"members_{split}", title, columns, rows, draw)]
 
 
-def _dots(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
+def _dots(axes: Axes, ranked: list[ClassFigures], values: list[float], largest: float) -> None:
     """A dot a class; of many classes, whose dots would hide each other, a larger one for those that are alike."""
+    few = len(ranked) < 30  # whose lines go through their dots
     for group in present(c.group for c in ranked):
         chosen = [(c.train_images, v) for c, v in zip(ranked, values, strict=True) if c.group == group]
         if len(ranked) <= ALONE:
             x, y = [place(n) for n, _ in chosen], [v for _, v in chosen]
-            size = [45.0 if len(ranked) <= 30 else 20.0] * len(chosen)
+            size = [45.0 if few else 20.0] * len(chosen)
         else:
             cells = Counter((round(CELLS * math.log(place(n))), round(v / STEP)) for n, v in chosen)
             x, y = [math.exp(n / CELLS) for n, _ in cells], [STEP * v for _, v in cells]
-            size = [60 * count / max(cells.values()) for count in cells.values()]
-        axes.scatter(x, y, s=size, alpha=0.6, color=COLOURS[group], linewidths=0, zorder=2.5)
+            size = [largest * count / max(cells.values()) for count in cells.values()]
+        axes.scatter(x, y, s=size, alpha=0.6, color=COLOURS[group], linewidths=0, zorder=2.5 if few else 1.5)
+
+
+def _of_dots(ranked: list[ClassFigures]) -> str:
+    return "dots: classes" if len(ranked) <= ALONE else "dots: classes, larger where several are alike"
 
 
 def _group_means(axes: Axes, ranked: list[ClassFigures], values: list[float]) -> None:
