@@ -71,6 +71,7 @@ class LongTailCLI(LightningCLI):
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
+        log = TrainingLog()
         super().__init__(
             LongTailModule,
             LongTailDataModule,
@@ -89,8 +90,8 @@ class LongTailCLI(LightningCLI):
                     Evaluation(),
                     Diversity(),
                     TestPriors(),
-                    TrainingLog(),
-                    Finite(),
+                    log,
+                    Finite(log),
                     PendingValidation(),
                     Predictions(),
                     Report(),

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from lt_lightning.data.base import Batch, LongTailDataModule
-from lt_lightning.metrics import CalibrationError, SplitAccuracy
+from lt_lightning.metrics import AveragePrecision, CalibrationError, SplitAccuracy
 
 
 def measuring_device(pl_module: LightningModule) -> torch.device:
@@ -27,21 +27,24 @@ class Predictor:
     def __init__(self, prefix: str, accuracy: SplitAccuracy, device: torch.device) -> None:
         self.prefix, self.device = prefix, device
         self.accuracy, self.calibration = accuracy.to(device), CalibrationError().to(device)
+        self.ranking = AveragePrecision(len(accuracy.total)).to(device)
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
         logits, target = logits.to(self.device), target.to(self.device)
         self.accuracy.update(logits, target)
         self.calibration.update(logits, target)
+        self.ranking.update(logits, target)
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name."""
-        figures = {**self.accuracy.compute(), "ece": self.calibration.compute()}
+        ranking, calibration = self.ranking.compute(), self.calibration.compute()
+        figures = {**self.accuracy.compute(), "auprc": ranking, "ece": calibration}
         return {f"{self.prefix}{name}": value.float() for name, value in figures.items()}
 
 
 class Evaluation(Callback):
-    """Logs accuracy of all, many-, medium- and few-shot classes, balanced accuracy, macro F1, NLL and ECE.
+    """Logs accuracy of all, many-, medium- and few-shot classes, balanced accuracy, macro F1 and AUPRC, NLL, ECE.
 
     ``val/acc_few`` is the ensemble's figure, ``val/expert1/acc_few`` that of its first member; a single model has no
     members. Groups follow the data's ``many`` and ``few``; a group without classes is left out. The last epoch is

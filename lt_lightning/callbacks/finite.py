@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from lt_lightning.callbacks.training import TrainingLog
 from lt_lightning.callbacks.watchdog import PATIENCE
 from lt_lightning.checkpoint_io import write_checkpoint
 from lt_lightning.data.base import Batch, LongTailDataModule
@@ -28,10 +29,15 @@ class Finite(Callback):
     that is random follows from the step, ``lt fit --ckpt_path RUN/diverged.ckpt`` meets the same loss at once: to look
     into it. To go on, take ``last.ckpt``: running means of normalisation layers have seen the step that failed.
 
-    The device has to answer once a step for this.
+    The device has to answer once a step for this. The norm of all gradients, before they are clipped, is at hand here,
+    and is logged as ``train/grad_norm``; updates that loss scaling skips have none.
+
+    Args:
+        log: Where it is added up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: TrainingLog) -> None:
+        self._training = log
         self._loss: Tensor | float = 0.0
         self._skips = 0
 
@@ -51,8 +57,10 @@ class Finite(Callback):
         """
         loss, self._loss = trainer.strategy.reduce(self._loss, reduce_op="sum"), 0.0
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-        if (get_total_norm(gradients) + loss).isfinite():
+        norm = get_total_norm(gradients)
+        if (norm + loss).isfinite():
             self._skips = 0
+            self._training.add("grad_norm", norm)
             return
         self._skips += 1
         scaler: torch.amp.GradScaler | None = getattr(trainer.precision_plugin, "scaler", None)

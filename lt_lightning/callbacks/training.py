@@ -11,7 +11,7 @@ from lt_lightning.data.base import Batch
 
 
 class TrainingLog(Callback):
-    """Logs, once an epoch, the mean of what training steps return, the learning rate and the speed.
+    """Logs, once an epoch, the mean of what training steps return and add, the learning rate and the speed.
 
     Sums stay on the device until the epoch ends; ``self.log`` in a step would cost up to a millisecond each. They are
     part of checkpoints, so the epoch in which a run was stopped and resumed is logged whole.
@@ -19,7 +19,21 @@ class TrainingLog(Callback):
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
-        self._steps = 0
+        self._numbers: dict[str, int] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Add a value, on its device, to the mean that the epoch is logged with.
+
+        Args:
+            name: What it is called, as in ``train/grad_norm``.
+            value: A number, the same on all processes or one of each.
+        """
+        self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+        self._numbers[name] = self._numbers.get(name, 0) + 1
+
+    def means(self) -> dict[str, Tensor]:
+        """The means of the epoch so far, of this process, on their device."""
+        return {name: total / self._numbers[name] for name, total in self._sums.items()}
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the unfinished epoch, of each process: one writes, but all go on."""
@@ -27,15 +41,15 @@ class TrainingLog(Callback):
         alone = progress.processed < progress.ready  # type: ignore[attr-defined]  # a step failed; others may be gone
         gather = (lambda total: total) if alone else trainer.strategy.all_gather
         sums = {name: gather(total).flatten().tolist() for name, total in self._sums.items()}
-        checkpoint["callbacks"][self.state_key] = {"sums": sums, "steps": self._steps}
+        checkpoint["callbacks"][self.state_key] = {"sums": sums, "numbers": self._numbers.copy()}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on with the unfinished epoch of this process."""
-        state = checkpoint["callbacks"].get(self.state_key, {"sums": {}, "steps": 0})
+        state = checkpoint["callbacks"].get(self.state_key, {"sums": {}, "numbers": {}})
         for name, totals in state["sums"].items():
             of_each = torch.tensor(totals).flatten()  # or one number for all, as checkpoints once had
             self._sums[name] = of_each[trainer.global_rank % len(of_each)]
-        self._steps = state["steps"]
+        self._numbers = dict(state["numbers"] if "numbers" in state else dict.fromkeys(state["sums"], state["steps"]))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure, on the device of the model."""
@@ -44,7 +58,7 @@ class TrainingLog(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
-        self._sums, self._steps = {}, 0
+        self._sums, self._numbers = {}, {}
         self._restart_clock()
 
     def on_train_batch_end(
@@ -58,15 +72,13 @@ class TrainingLog(Callback):
         """Add one step."""
         shares = {"loss": trainer.accumulate_grad_batches}  # Lightning has divided the loss by it
         for name, value in outputs.items():
-            value = value * shares.get(name, 1)
-            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
-        self._steps += 1
+            self.add(name, value * shares.get(name, 1))
         self._images += len(batch["image"])
         self._end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the epoch; validation, which may run at its end, does not count as time of training."""
-        values: dict[str, Any] = {f"train/{name}": total / self._steps for name, total in self._sums.items()}
+        values: dict[str, Any] = {f"train/{name}": mean for name, mean in self.means().items()}
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if self._images:  # none where a run is resumed at the very end of an epoch
             values["train/img_per_s"] = self._images * trainer.world_size / (self._end - self._start)
@@ -75,7 +87,7 @@ class TrainingLog(Callback):
         for logger in trainer.loggers:  # now: Lightning would write them after the checkpoint of this epoch
             logger.log_metrics({**means, "epoch": trainer.current_epoch}, trainer.global_step - 1)
             logger.save()
-        self._sums, self._steps = {}, 0
+        self._sums, self._numbers = {}, {}
 
     def _restart_clock(self) -> None:
         self._images, self._start = 0, time.perf_counter()

@@ -6,11 +6,13 @@ from lt_lightning.metrics.calibration import CalibrationError, Reliability
 from lt_lightning.metrics.confusion import ConfusedPairs
 from lt_lightning.metrics.diversity import EnsembleTheory, decompose
 from lt_lightning.metrics.largest_losses import LargestLosses
+from lt_lightning.metrics.precision_recall import AveragePrecision
 from lt_lightning.metrics.shifted_accuracy import ShiftedAccuracy
 from lt_lightning.metrics.split_accuracy import SplitAccuracy, shot_groups
 
 __all__ = [
     "Agreement",
+    "AveragePrecision",
     "CalibrationError",
     "ConfusedPairs",
     "EnsembleTheory",

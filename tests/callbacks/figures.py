@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 BINS, MANY, FEW = 15, 100, 20
+RANKS, LEAST = 256, 1e-7
 
 
 def softmax(z: Array) -> Array:
@@ -48,14 +49,27 @@ def accuracy_figures(z: Array, target: Array, counts: Array) -> dict[str, float]
         inside = (confidence >= b / BINS) & ((confidence < (b + 1) / BINS) | (b == BINS - 1))
         if inside.any():
             ece += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
+    p = np.clip(softmax(z), LEAST, 1 - LEAST)
+    odds = np.log(p / (1 - p)) / np.log((1 - LEAST) / LEAST)
+    place = np.clip(np.floor((odds + 1) / 2 * RANKS), 0, RANKS - 1)
     return {
         "acc": means.pop("all"),
+        "auprc": float(np.mean([average_precision(place[:, c], target == c) for c in set(target.tolist())])),
         "bal_acc": means.pop("balanced"),
         **{f"acc_{name}": value for name, value in means.items()},
         "macro_f1": float(np.mean(f1)),
         "nll": float(-log_softmax(z)[np.arange(len(z)), target].mean()),
         "ece": float(ece),
     }
+
+
+def average_precision(place: Array, right: Array) -> float:
+    """Mean over the right images of precision, where as many of their bin as not have passed."""
+    precision = [
+        (sum(right & (place > b)) + (sum(right & (place == b)) + 1) / 2) / (sum(place > b) + (sum(place == b) + 1) / 2)
+        for b in place[right]
+    ]
+    return float(np.mean(precision))
 
 
 def class_accuracy(z: Array, target: Array, counts: Array) -> list[float]:

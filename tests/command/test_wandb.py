@@ -12,8 +12,8 @@ from commands import QUIET, ROOT, fit
 from lt_lightning.loggers import RunWandbLogger, has_credentials
 
 SHORT = ["--trainer.check_val_every_n_epoch", "1"]
-GROUPS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "macro_f1", "nll", "ece")
-TRAIN = {f"train/{name}" for name in ("loss", "skill", "distill", "lr", "img_per_s")}
+GROUPS = ("acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "macro_f1", "auprc", "nll", "ece")
+TRAIN = {f"train/{name}" for name in ("loss", "skill", "distill", "grad_norm", "lr", "img_per_s")}
 VAL = {f"val/{expert}{name}" for expert in ("", "expert1/", "expert2/", "expert3/") for name in GROUPS}
 
 

@@ -1,0 +1,39 @@
+"""The norm of the gradients of each update is part of what an epoch is logged as."""
+
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+from lightning.pytorch import Trainer
+
+from lt_lightning.callbacks import TrainingLog, finite
+
+sys.path.append(str(Path(__file__).parents[1] / "command"))
+from commands import fit
+
+OLD = {"sums": {"loss": [6.0]}, "steps": 3}
+"""What checkpoints once said of an unfinished epoch."""
+
+
+def test_the_mean_norm_of_the_updates_of_an_epoch_is_logged(tmp_path, monkeypatch):
+    norms, plain = [], finite.get_total_norm
+
+    def recorded(*args):
+        norms.append(plain(*args))
+        return norms[-1]
+
+    monkeypatch.setattr(finite, "get_total_norm", recorded)
+    flags = ["--trainer.max_epochs", "2", "--trainer.accumulate_grad_batches", "3", "--trainer.gradient_clip_val", "1"]
+    fit(tmp_path, *flags)
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        logged = [float(row["train/grad_norm"]) for row in csv.DictReader(file) if row["train/grad_norm"]]
+    assert len(norms) == 4  # 242 images in batches of 64: updates after three batches and after the last
+    assert logged == pytest.approx([float(norms[0] + norms[1]) / 2, float(norms[2] + norms[3]) / 2])
+    assert min(norms) > 1  # before they are clipped
+
+
+def test_an_older_checkpoint_goes_on(monkeypatch):
+    log = TrainingLog()
+    log.on_load_checkpoint(Trainer(logger=False), None, {"callbacks": {log.state_key: OLD}})
+    assert log.means() == {"loss": 2.0}
