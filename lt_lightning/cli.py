@@ -13,8 +13,9 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 
@@ -29,6 +30,7 @@ from lt_lightning.callbacks import (
     Plots,
     Predictions,
     Pretrained,
+    Progress,
     Report,
     RunLock,
     TestPriors,
@@ -39,7 +41,7 @@ from lt_lightning.checkpoint_io import WholeCheckpointIO
 from lt_lightning.checkpoints import CLASS_NAMES, is_finished, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
-from lt_lightning.loggers import RunCSVLogger, RunWandbLogger
+from lt_lightning.loggers import RunCSVLogger, RunWandbLogger, has_wandb
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.ranges import check_environment, check_numbers
@@ -71,7 +73,7 @@ class LongTailCLI(LightningCLI):
     """
 
     def __init__(self, args: Sequence[str] | None = None) -> None:
-        log = TrainingLog()
+        self._training, self._report = TrainingLog(), Report()
         super().__init__(
             LongTailModule,
             LongTailDataModule,
@@ -90,11 +92,11 @@ class LongTailCLI(LightningCLI):
                     Evaluation(),
                     Diversity(),
                     TestPriors(),
-                    log,
-                    Finite(log),
+                    self._training,
+                    Finite(self._training),
                     PendingValidation(),
                     Predictions(),
-                    Report(),
+                    self._report,
                 ],
             },
             args=list(sys.argv[1:] if args is None else args),
@@ -111,7 +113,7 @@ class LongTailCLI(LightningCLI):
         parser.add_lightning_class_args(Pretrained, "pretrained")
         parser.add_lightning_class_args(Watchdog, "watchdog")
         parser.add_lightning_class_args(Plots, "plots")
-        parser.add_class_arguments(RunWandbLogger, "wandb")
+        parser.add_class_arguments(RunWandbLogger, "wandb", instantiate=False)  # it may not be installed
         inexact = "Go on in other steps than those of the checkpoint's run, from the beginning of an epoch."
         order = "Number the classes of the data as the checkpoint does; for sets of files, not for fit."
         parser.add_argument("--as_in_checkpoint", type=bool, default=False, help=order)
@@ -215,9 +217,14 @@ class LongTailCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the trainer with the loggers of the run, and checkpoints that are whole."""
         folder = self._get(self.config, "trainer.default_root_dir")
-        loggers = [self._get(self.config_init, "wandb")]
+        loggers: list[Logger] = []
         if self.subcommand == "fit":  # `lt test` would replace what training logged by a single row
-            loggers.insert(0, RunCSVLogger(folder))
+            loggers.append(RunCSVLogger(folder))
+        if has_wandb():
+            loggers.append(RunWandbLogger(**self._get(self.config, "wandb")))
+        theirs = self._get(self.config_init, "trainer.callbacks") or []
+        if self._get(self.config, "trainer.enable_progress_bar") is not False and not _has_bar(theirs):
+            self.trainer_defaults["callbacks"].append(Progress(self._training, self._report))
         try:
             trainer = super().instantiate_trainer(logger=loggers, **kwargs)
         except (MisconfigurationException, TypeError, ImportError) as error:  # such as a device that is not there
@@ -227,6 +234,10 @@ class LongTailCLI(LightningCLI):
             raise LtError(what, "trainer.devices", f"name at most {4 * cores}")
         trainer.strategy.checkpoint_io = WholeCheckpointIO(folder)
         return trainer
+
+
+def _has_bar(callbacks: Callback | list[Callback]) -> bool:
+    return any(isinstance(c, ProgressBar) for c in (callbacks if isinstance(callbacks, list) else [callbacks]))
 
 
 def _with_checkpoint(args: list[str]) -> list[str]:

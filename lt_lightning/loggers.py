@@ -3,16 +3,16 @@
 import csv
 import io
 import os
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import wandb
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.loggers.csv_logs import ExperimentWriter
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
 from lt_lightning.redaction import read_netrc, redact
 from lt_lightning.whole_files import write_whole
@@ -78,6 +78,23 @@ class RunCSVLogger(CSVLogger):
         return self._experiment  # type: ignore[return-value]
 
 
+BEST = {"acc": "max", "bal_acc": "max", "macro_f1": "max", "auprc": "max", "nll": "min", "ece": "min"}
+"""Figures of which the runs table of W&B shows the best beside the last, and which of their values that is."""
+
+
+def has_wandb() -> bool:
+    """Whether W&B is installed and not turned off by ``WANDB_MODE=disabled``; if it is not installed, it is said."""
+    if os.environ.get("WANDB_MODE") == "disabled":
+        return False
+    try:
+        import wandb  # noqa: F401  # not by its metadata: what it needs may be missing, too
+    except ImportError as error:
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            print(f"lt: no W&B dashboard ({error}); the run's folder has all figures", file=sys.stderr)
+        return False
+    return True
+
+
 def has_credentials() -> bool:
     """Whether W&B could log in without asking anybody; no network is used."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
@@ -106,8 +123,9 @@ class RunWandbLogger(WandbLogger):
         name: Name of the run; by default that of its folder.
         save_dir: Folder of the run; the command sets it.
         offline: Whether to log into the folder only; by default, what the environment variable ``WANDB_MODE`` (online,
-            offline, disabled) says. Without credentials a run is always offline, as W&B would ask for them.
+            offline) says. Without credentials a run is always offline, as W&B would ask for them.
         tags: Words to find the run by.
+        upload_checkpoints: Whether W&B gets the checkpoints, whole; else their names, places, sizes and hashes.
     """
 
     def __init__(
@@ -117,12 +135,12 @@ class RunWandbLogger(WandbLogger):
         save_dir: str = "runs",
         offline: bool | None = None,
         tags: list[str] | None = None,
+        upload_checkpoints: bool = False,
     ) -> None:
-        mode = os.environ.get("WANDB_MODE")
         if offline is None:
-            offline = mode in ("offline", "dryrun")
+            offline = os.environ.get("WANDB_MODE") in ("offline", "dryrun")
         offline = offline or not has_credentials()
-        chosen = "disabled" if mode == "disabled" else "offline" if offline else "online"
+        self.upload_checkpoints = upload_checkpoints
         Path(save_dir).mkdir(parents=True, exist_ok=True)
         os.environ.setdefault("WANDB_SILENT", "true")
         super().__init__(
@@ -132,7 +150,7 @@ class RunWandbLogger(WandbLogger):
             project=project,
             resume="allow",
             tags=tags,
-            mode=chosen,
+            mode="offline" if offline else "online",
             settings=_without_secrets(),
         )
         self._wandb_init.pop("anonymous", None)  # Lightning passes it on; wandb only warns of it
@@ -141,6 +159,8 @@ class RunWandbLogger(WandbLogger):
     @rank_zero_experiment
     def experiment(self) -> Any:
         """The W&B run."""
+        import wandb
+
         if self._experiment is None:
             self._wandb_init["id"] = self._run_id()
             mode = os.environ.get("WANDB_MODE")
@@ -155,8 +175,8 @@ class RunWandbLogger(WandbLogger):
             os.environ.pop("WANDB_MODE", None)  # Lightning sets it; a later run in this process decides for itself
             if mode is not None:
                 os.environ["WANDB_MODE"] = mode
-            for name in ("acc", "bal_acc"):
-                run.define_metric(f"val/{name}", summary="max,last")
+            for name, best in BEST.items():
+                run.define_metric(f"val/{name}", step_metric="trainer/global_step", summary=f"{best},last")
         return self._experiment
 
     def finalize(self, status: str) -> None:
@@ -167,7 +187,8 @@ class RunWandbLogger(WandbLogger):
             self._experiment = None
 
     def _run_id(self) -> str:
+        """That of the folder; of a new one, what a sweep's agent gives the run, if one does."""
         file = Path(self.save_dir or ".") / "wandb_run_id"
         if not file.is_file():
-            write_whole(file, uuid.uuid4().hex[:8])
+            write_whole(file, os.environ.get("WANDB_RUN_ID") or uuid.uuid4().hex[:8])
         return file.read_text().strip()

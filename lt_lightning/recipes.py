@@ -15,10 +15,10 @@ from lt_lightning.plots.headline import TEACHER
 from lt_lightning.plugins import plugin_flags
 from lt_lightning.signals import SIGNALS, run
 
-LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_")
+LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_", "WANDB_SWEEP", "WANDB_RUN_ID")
 RANKS = {f"{of}{what}" for of in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for what in ("RANK", "WORLD_SIZE")}
 RANKS |= {"MASTER_ADDR", "MASTER_PORT"}
-"""The variables, and how others begin, by which torchrun, SLURM and Lightning tell a process its rank."""
+"""The variables, and how others begin, by which launchers tell a process its rank, and W&B its run of a sweep."""
 
 TRAINED_FIRST = (TEACHER, "first_stage")
 """Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""

@@ -11,6 +11,7 @@ from lt_lightning.callbacks.pending_validation import PendingValidation
 from lt_lightning.callbacks.plots import Plots
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.pretrained import Pretrained
+from lt_lightning.callbacks.progress import Progress
 from lt_lightning.callbacks.report import Report
 from lt_lightning.callbacks.run_lock import RunLock
 from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
@@ -31,6 +32,7 @@ __all__ = [
     "Plots",
     "Predictions",
     "Pretrained",
+    "Progress",
     "Ramp",
     "Report",
     "RunLock",

@@ -10,21 +10,16 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
 from lt_lightning.checkpoints import read_summary
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
-from lt_lightning.plots.headline import caption, predictors, shown_columns, shown_figure
 from lt_lightning.whole_files import write_whole
-
-Figures = dict[str, float]
 
 
 class Report(Callback):
@@ -79,7 +74,7 @@ class Report(Callback):
         summary = read_summary(file)
         summary |= {**_describe(trainer, pl_module, split), split: figures}
         if figures["last"]:
-            Console().print(_table(folder, summary, split))
+            show_report(folder, summary, split, _classes(trainer))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, json.dumps(summary, indent=2) + "\n")
@@ -123,13 +118,23 @@ def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[
     }
 
 
+def _classes(trainer: Trainer) -> list[ClassFigure]:
+    """What was measured of each class, of the ensemble."""
+    data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+    accuracy = _evaluation(trainer).predictors[0].accuracy.class_accuracy.tolist()
+    return [ClassFigure(*of_class) for of_class in zip(data.class_names, data.class_counts, accuracy, strict=True)]
+
+
+def _evaluation(trainer: Trainer) -> Evaluation:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
+
+
 def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
     counts = data.class_counts
     groups = shot_groups(torch.tensor(counts), data.many, data.few)
-    evaluation = next(callback for callback in trainer.callbacks if isinstance(callback, Evaluation))  # type: ignore[attr-defined]
     columns: dict[str, list[float]] = {}
-    for p in evaluation.predictors:
+    for p in _evaluation(trainer).predictors:
         columns |= {"images": p.accuracy.class_images.tolist(), f"{p.prefix}acc": p.accuracy.class_accuracy.tolist()}
     old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
     rows: list[dict[str, Any]] = [row for row in old if row.get("split") != split]
@@ -142,20 +147,3 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     writer.writeheader()
     writer.writerows(rows)
     write_whole(file, text.getvalue())
-
-
-def _table(folder: Path, summary: dict[str, Any], split: str) -> Table:
-    columns = shown_columns(summary)
-    table = Table(
-        title=f"{folder}: {split}",
-        caption="\n".join(caption(summary, split)),
-        box=box.SIMPLE,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    table.add_column("", no_wrap=True)
-    for title in columns.values():
-        table.add_column(title, justify="right")
-    for name, figures in predictors(folder, summary, split):
-        table.add_row(name, *(shown_figure(column, figures.get(column)) for column in columns))
-    return table

@@ -35,6 +35,10 @@ class TrainingLog(Callback):
         """The means of the epoch so far, of this process, on their device."""
         return {name: total / self._numbers[name] for name, total in self._sums.items()}
 
+    def speed(self) -> float | None:
+        """Images a second of this process, since the epoch began or the run went on; None before the first."""
+        return self._images / (self._end - self._start) if self._images else None
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the unfinished epoch, of each process: one writes, but all go on."""
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
@@ -80,8 +84,8 @@ class TrainingLog(Callback):
         """Log the epoch; validation, which may run at its end, does not count as time of training."""
         values: dict[str, Any] = {f"train/{name}": mean for name, mean in self.means().items()}
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
-        if self._images:  # none where a run is resumed at the very end of an epoch
-            values["train/img_per_s"] = self._images * trainer.world_size / (self._end - self._start)
+        if speed := self.speed():  # none where a run is resumed at the very end of an epoch
+            values["train/img_per_s"] = speed * trainer.world_size
         pl_module.log_dict(values, sync_dist=True, logger=False)
         means = {name: float(trainer.callback_metrics[name]) for name in values}
         for logger in trainer.loggers:  # now: Lightning would write them after the checkpoint of this epoch

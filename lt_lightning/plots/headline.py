@@ -10,9 +10,11 @@ from lt_lightning.plots.tables import read_summary
 COLUMNS = {
     "acc": "all",
     "acc_many": "many",
-    "acc_medium": "medium",
+    "acc_medium": "med.",
     "acc_few": "few",
     "bal_acc": "bal.",
+    "macro_f1": "F1",
+    "auprc": "mAP",
     "nll": "NLL",
     "ece": "ECE",
 }
@@ -61,7 +63,8 @@ def shown_figure(column: str, value: float | None) -> str:
 def caption(summary: dict[str, Any], split: str) -> list[str]:
     """What the figures are in, what the model costs, and whether it was chosen by these very images."""
     lines = [
-        "accuracy and ECE in %, NLL in nats; classes: " + ", ".join(f"{n} {g}" for g, n in summary["groups"].items()),
+        "in %, NLL in nats; bal.: mean accuracy of classes; F1, mAP (AUPRC): macro",
+        "classes: " + ", ".join(f"{n} {g}" for g, n in summary["groups"].items()),
         f"{summary['params'] / 1e6:.2f} M parameters, {summary['macs'] / 1e6:.1f} M multiply-accumulates an image",
     ]
     if summary[split]["selected_on"] == "test":
