@@ -17,6 +17,9 @@ from lt_lightning.callbacks.training import TrainingLog
 EVERY = 0.5
 """Seconds between looks at the loss: the device must have come to it, so a look in each step would slow it down."""
 
+WIDTH = 12
+"""Characters of the bar, so that all stands in a line."""
+
 
 class Progress(RichProgressBar):
     """A bar with loss, learning rate, images a second and the end of the run, and a line after each validation.
@@ -36,9 +39,10 @@ class Progress(RichProgressBar):
         self._looked = -math.inf
 
     def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
-        """Leave out batches a second: images a second are told."""
-        columns: list[ProgressColumn] = super().configure_columns(trainer)
-        return columns[:-1]
+        """Epoch, bar and batches; images a second and the end of the run say more than those of batches."""
+        epoch, bar, batches, *_ = super().configure_columns(trainer)
+        bar.bar_width = WIDTH
+        return [epoch, bar, batches]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure how long the run takes."""
@@ -74,15 +78,15 @@ class Progress(RichProgressBar):
         """Loss, learning rate and images a second of the epoch that runs."""
         means, speed = self._training.means(), self._training.speed()
         loss = {"loss": f"{float(means['loss']):.3f}"} if "loss" in means else {}
-        rate = {"lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.3g}"}
+        rate = {"lr": f"{trainer.optimizers[0].param_groups[0]['lr']:.2g}"}
         return {**loss, **rate, **({"img/s": f"{speed * trainer.world_size:,.0f}"} if speed else {})}
 
     def _rest(self, trainer: Trainer, now: float) -> dict[str, str]:
-        """How long the rest of the run takes, if it goes on as it did."""
+        """How long the rest of the run takes, with its validations, if it goes on as it did."""
         done, rest = trainer.global_step - self._first, self._steps - trainer.global_step
         if not done or math.isinf(rest):
             return {}
-        return {"run": f"{datetime.timedelta(seconds=round((now - self._began) / done * rest))} left"}
+        return {"left": str(datetime.timedelta(seconds=round((now - self._began) / done * rest)))}
 
     def _get_train_description(self, current_epoch: int) -> str:
         """Epochs are counted from 1, as everywhere else."""
