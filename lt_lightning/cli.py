@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the configuration
 from lt_lightning.callbacks import (
+    Dashboard,
     Diversity,
     Evaluation,
     Finite,
@@ -232,6 +233,9 @@ class LongTailCLI(LightningCLI):
         if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 4 * (cores := os.cpu_count() or 1):
             what = f"{trainer.num_devices} processes are too many for {cores} processors"
             raise LtError(what, "trainer.devices", f"name at most {4 * cores}")
+        for logger in trainer.loggers:  # none of ours, where the trainer runs a few batches to be debugged
+            if isinstance(logger, RunWandbLogger) and self.subcommand == "fit":
+                trainer.callbacks.append(Dashboard(logger, self._report))  # type: ignore[attr-defined]
         trainer.strategy.checkpoint_io = WholeCheckpointIO(folder)
         return trainer
 

@@ -1,6 +1,7 @@
 """Callbacks: what measures and what teaches."""
 
 from lt_lightning.callbacks.agreement import TeacherAgreement
+from lt_lightning.callbacks.dashboard import Dashboard
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
@@ -20,6 +21,7 @@ from lt_lightning.callbacks.training import TrainingLog
 from lt_lightning.callbacks.watchdog import Watchdog
 
 __all__ = [
+    "Dashboard",
     "DeferredReweighting",
     "DistillationTargets",
     "Diversity",

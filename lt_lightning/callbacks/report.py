@@ -74,7 +74,7 @@ class Report(Callback):
         summary = read_summary(file)
         summary |= {**_describe(trainer, pl_module, split), split: figures}
         if figures["last"]:
-            show_report(folder, summary, split, _classes(trainer))
+            show_report(folder, summary, split, class_figures(trainer))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_whole(file, json.dumps(summary, indent=2) + "\n")
@@ -118,7 +118,7 @@ def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[
     }
 
 
-def _classes(trainer: Trainer) -> list[ClassFigure]:
+def class_figures(trainer: Trainer) -> list[ClassFigure]:
     """What was measured of each class, of the ensemble."""
     data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
     accuracy = _evaluation(trainer).predictors[0].accuracy.class_accuracy.tolist()
