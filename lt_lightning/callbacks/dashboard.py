@@ -125,10 +125,10 @@ def data_report(data: LongTailDataModule) -> tuple[tuple[str, ...], list[tuple[C
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
-    """A table of W&B's; a column may hold numbers, texts and nothing."""
+    """A table of W&B's; a column holds numbers, texts or pictures, each or none in a row."""
     import wandb
 
-    return wandb.Table([*columns], [[_utf8(cell) for cell in row] for row in rows], allow_mixed_types=True)
+    return wandb.Table([*columns], [[_utf8(cell) for cell in row] for row in rows])
 
 
 def shown(chart: Chart, folder: Path) -> dict[str, Any]:
