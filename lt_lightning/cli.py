@@ -13,7 +13,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -38,6 +38,7 @@ from lt_lightning.callbacks import (
     TrainingLog,
     Watchdog,
 )
+from lt_lightning.callbacks.progress import has_bar
 from lt_lightning.checkpoint_io import WholeCheckpointIO
 from lt_lightning.checkpoints import CLASS_NAMES, is_finished, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
@@ -224,7 +225,7 @@ class LongTailCLI(LightningCLI):
         if has_wandb():
             loggers.append(RunWandbLogger(**self._get(self.config, "wandb")))
         theirs = self._get(self.config_init, "trainer.callbacks") or []
-        if self._get(self.config, "trainer.enable_progress_bar") is not False and not _has_bar(theirs):
+        if self._get(self.config, "trainer.enable_progress_bar") is not False and not has_bar(theirs):
             self.trainer_defaults["callbacks"].append(Progress(self._training, self._report))
         try:
             trainer = super().instantiate_trainer(logger=loggers, **kwargs)
@@ -238,10 +239,6 @@ class LongTailCLI(LightningCLI):
                 trainer.callbacks.append(Dashboard(logger, self._report))  # type: ignore[attr-defined]
         trainer.strategy.checkpoint_io = WholeCheckpointIO(folder)
         return trainer
-
-
-def _has_bar(callbacks: Callback | list[Callback]) -> bool:
-    return any(isinstance(c, ProgressBar) for c in (callbacks if isinstance(callbacks, list) else [callbacks]))
 
 
 def _with_checkpoint(args: list[str]) -> list[str]:

@@ -4,8 +4,8 @@ import datetime
 import math
 import time
 
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 from rich.progress import ProgressColumn
@@ -92,3 +92,8 @@ class Progress(RichProgressBar):
         """Epochs are counted from 1, as everywhere else."""
         epochs = self.trainer.max_epochs or 0
         return f"epoch {current_epoch + 1}{f'/{epochs}' if epochs > 0 else ''}"
+
+
+def has_bar(callbacks: Callback | list[Callback]) -> bool:
+    """Whether a user has chosen another bar; Lightning takes one."""
+    return any(isinstance(c, ProgressBar) for c in (callbacks if isinstance(callbacks, list) else [callbacks]))
