@@ -25,6 +25,7 @@ KNOBS = {
     "--watchdog.timeout S": "seconds without a batch after which a run of several processes ends (1800)",
     "--wandb.offline BOOL": "log to the run's folder only (when no account is found)",
     "--wandb.project NAME": "W&B project (lt_lightning); --wandb.name, --wandb.tags",
+    "--wandb.upload_checkpoints BOOL": "send checkpoints too, not their names and hashes alone (false)",
     "--plugins FILE.py": "classes of your own, which --model, --data, ... may name then; once for each file",
     "--print_config": "show the merged configuration and stop",
     "--help_all": "every option there is",

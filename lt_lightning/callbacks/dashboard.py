@@ -1,6 +1,7 @@
 """What W&B shows of a run beside its curves: its data, its classes, its charts and the checkpoints it left."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lt_lightning.callbacks.plots import or_warn
 from lt_lightning.callbacks.report import Report, class_figures
+from lt_lightning.callbacks.screen import ClassFigure
 from lt_lightning.checkpoints import read_checkpoint
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.loggers import RunWandbLogger
@@ -56,7 +58,7 @@ class Dashboard(Callback):
 
     def __init__(self, logger: RunWandbLogger, report: Report) -> None:
         self.logger, self.report = logger, report
-        self._validations, self._before = 0, dict[str, float]()
+        self._validations, self._before = 0, list[float]()
 
     @rank_zero_only
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -66,25 +68,22 @@ class Dashboard(Callback):
             self.logger.experiment.config.update({"env": json.loads(file.read_text())}, allow_val_change=True)
         if trainer.ckpt_path is None:
             data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-            counts = dict(zip(data.class_names, data.class_counts, strict=True))
+            counts = zip(data.class_names, data.class_counts, strict=True)
             self._log(folder, {"data/report": table(*data_report(data)),
                                **shown(class_distribution(counts, data.many, data.few), folder)}, 0)  # fmt: skip
 
     @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the table of classes."""
-        if not trainer.sanity_checking:
-            self._validations += 1
-            if self._validations % EVERY == 0 or trainer.current_epoch + 1 == trainer.max_epochs:
-                data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
-                found = [c for c in class_figures(trainer) if c.accuracy == c.accuracy]
-                rows: list[tuple[Cell, ...]] = [
-                    (c.name, c.train_images, group(c.train_images, data.many, data.few), c.accuracy,
-                     c.accuracy - self._before[c.name] if c.name in self._before else None)
-                    for c in found
-                ]  # fmt: skip
-                self._before = {c.name: c.accuracy for c in found}
-                self._log(Path(trainer.default_root_dir), {"val/classes": table(CLASSES, rows)}, trainer.global_step)
+        if trainer.sanity_checking:
+            return
+        self._validations += 1
+        if self._validations % EVERY == 0 or trainer.current_epoch + 1 == trainer.max_epochs:
+            data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            found = class_figures(trainer)
+            rows = class_rows(found, self._before or [math.nan] * len(found), data.many, data.few)
+            self._before = [c.accuracy for c in found]
+            self._log(Path(trainer.default_root_dir), {"val/classes": table(CLASSES, rows)}, trainer.global_step)
 
     @rank_zero_only
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -122,6 +121,22 @@ def data_report(data: LongTailDataModule) -> tuple[tuple[str, ...], list[tuple[C
         "few_below": data.few,
     }
     return tuple(figures), [tuple(figures.values())]
+
+
+def class_rows(classes: Sequence[ClassFigure], before: Sequence[float], many: int, few: int) -> list[tuple[Cell, ...]]:
+    """Rows of the table of classes; those without images to measure on have none.
+
+    Args:
+        classes: What was measured of each class, in label order.
+        before: Accuracies when the table was logged before; NaN where there is none.
+        many: A class with more training images than this is a many-shot class.
+        few: A class with fewer training images than this is a few-shot class.
+    """
+    return [
+        (c.name, c.train_images, group(c.train_images, many, few), c.accuracy,
+         None if math.isnan(was) else c.accuracy - was)
+        for c, was in zip(classes, before, strict=True) if not math.isnan(c.accuracy)
+    ]  # fmt: skip
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:

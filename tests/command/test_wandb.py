@@ -1,6 +1,7 @@
 """The offline W&B run holds every promised key, and a resumed run is the same run."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from types import SimpleNamespace
 import pytest
 from commands import QUIET, ROOT, fit
 
-from lt_lightning.callbacks.dashboard import log_checkpoint, staged_in, table
+from lt_lightning.callbacks.dashboard import class_rows, log_checkpoint, staged_in, table
+from lt_lightning.callbacks.screen import ClassFigure
 from lt_lightning.loggers import BEST, RunWandbLogger, has_credentials, has_wandb
 
 SHORT = ["--trainer.check_val_every_n_epoch", "1"]
@@ -154,6 +156,16 @@ def test_checkpoints_are_uploaded_if_that_is_wanted(run, tmp_path):
     assert entry.ref is None
     assert Path(entry.local_path).read_bytes() == (run / "last.ckpt").read_bytes()
     assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_the_table_of_classes_says_what_changed():
+    classes = [ClassFigure("twin", 200, 0.75), ClassFigure("twin", 30, 0.5), ClassFigure("void", 3, math.nan)]
+    rows = class_rows([*classes, ClassFigure("new", 3, 0.25)], [0.5, 0.75, math.nan, math.nan], 100, 20)
+    assert rows == [
+        ("twin", 200, "many", 0.75, 0.25),
+        ("twin", 30, "medium", 0.5, -0.25),
+        ("new", 3, "few", 0.25, None),
+    ]
 
 
 def test_names_that_are_no_text_are_logged():
