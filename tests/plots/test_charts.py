@@ -11,6 +11,7 @@ from legible import clipped, drawn, overlapping
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
+from runs import write_run
 
 from lt_lightning.errors import LtError
 from lt_lightning.plots.chart import COLOURS, Chart, as_csv, picture, save_chart, style
@@ -23,7 +24,6 @@ from lt_lightning.plots.run import charts, split_charts
 from lt_lightning.plots.style import shown, tendency
 from lt_lightning.plots.tables import Bin, ClassFigures, Pair, read_summary
 from lt_lightning.plots.top_losses import read_strip, write_strip
-from runs import write_run
 
 ALL = {
     *("class_distribution", "curves", "diversity", "agreement", "training", "shot_bars_test", "acc_vs_frequency_test"),

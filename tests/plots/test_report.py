@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from runs import write_run
 
 from lt_lightning.errors import LtError
 from lt_lightning.plots.command import report
 from lt_lightning.plots.report import ENDS, plain, write_report
 from lt_lightning.plots.tables import read_summary
-from runs import write_run
 
 VOID = {"meta", "img", "br"}
 
