@@ -101,7 +101,7 @@ def _chart(name: str, title: str, panels: list[Panel], epochs: Epochs) -> list[C
     def draw(figure: Figure) -> None:
         from matplotlib.ticker import MaxNLocator
 
-        figure.set_size_inches(4 * len(panels), 3.6)
+        figure.set_size_inches(max(4 * len(panels), 6), 3.6)
         figure.suptitle(title)
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             least = min(row[line.key] for line in panel.lines for row in epochs.values() if line.key in row)

@@ -55,7 +55,7 @@ def frequency_axis(axes: Axes, counts: Sequence[int], label: str = "training ima
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 2000 else (1,)))
     axes.xaxis.set_major_formatter("{x:,g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(label if min(counts) else f"{label} (0 at the left end)")
+    axes.set_xlabel(label if min(counts) else f"{label}\n(0 at the left end)")
 
 
 def place(count: int) -> float:

@@ -50,7 +50,7 @@ def classes(*counts: int, acc: float | None = 0.5) -> list[ClassFigures]:
     [
         (3, 1),
         (10, 3),
-        *(pytest.param(c, e, marks=pytest.mark.soak) for c in (3, 50, 51, 100, 1000, 8142) for e in (3, 8)),
+        *(pytest.param(*case, marks=pytest.mark.soak) for case in MORE),
     ],
 )
 def test_all_can_be_read(tmp_path: Path, number: int, experts: int) -> None:
@@ -59,6 +59,15 @@ def test_all_can_be_read(tmp_path: Path, number: int, experts: int) -> None:
     for chart in made:
         figure, texts = drawn(chart)
         assert texts, chart.name
+        assert not clipped(figure, texts), chart.name
+        assert not overlapping(texts), chart.name
+
+
+def test_odd_runs_can_be_read() -> None:
+    names, empty = ["ensemble", "expert 1: A", "expert 2: B"], classes(0, 0, 0)
+    made = [*acc_vs_frequency(empty, names, "test"), *members(empty, names, "test"), *curves({7: {"train/loss": -3.0}})]
+    for chart in made:
+        figure, texts = drawn(chart)
         assert not clipped(figure, texts), chart.name
         assert not overlapping(texts), chart.name
 
