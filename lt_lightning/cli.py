@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the configuration
 from lt_lightning.callbacks import (
+    Calibration,
     Dashboard,
     Diversity,
     Evaluation,
@@ -92,6 +93,7 @@ class LongTailCLI(LightningCLI):
                 "callbacks": [
                     RunLock(),
                     Evaluation(),
+                    Calibration(),
                     Diversity(),
                     TestPriors(),
                     self._training,

@@ -1,6 +1,7 @@
 """Callbacks: what measures and what teaches."""
 
 from lt_lightning.callbacks.agreement import TeacherAgreement
+from lt_lightning.callbacks.calibration import Calibration
 from lt_lightning.callbacks.dashboard import Dashboard
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
@@ -21,6 +22,7 @@ from lt_lightning.callbacks.training import TrainingLog
 from lt_lightning.callbacks.watchdog import Watchdog
 
 __all__ = [
+    "Calibration",
     "Dashboard",
     "DeferredReweighting",
     "DistillationTargets",

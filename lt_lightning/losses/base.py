@@ -18,6 +18,8 @@ class LongTailLoss(nn.Module):
         class_weight: ``(C,)``, weight of each class's images; None weighs all alike. Not stored in checkpoints.
     """
 
+    is_exact = False
+    """Whether ``logits + offset`` is exactly that estimate, as where the loss is their plain cross-entropy."""
     offset: Tensor
     class_weight: Tensor | None
 

@@ -51,6 +51,8 @@ class ClassBalanced(CrossEntropy):
         ValueError: ``beta`` is not in [0, 1).
     """
 
+    is_exact = False  # weights shift the prior that logits carry
+
     def __init__(self, class_counts: Tensor, beta: float = 0.9999) -> None:
         super().__init__(class_counts)
         self.class_weight = effective_number_weights(class_counts, beta)

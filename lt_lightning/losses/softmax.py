@@ -23,6 +23,8 @@ class CrossEntropy(LongTailLoss):
         class_counts: Training images of each class, ``(C,)``.
     """
 
+    is_exact = True
+
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy in nats of ``logits + offset``, ``(B, C)``, in float32 even under autocast.
 

@@ -9,10 +9,12 @@ from lt_lightning.metrics.largest_losses import LargestLosses
 from lt_lightning.metrics.precision_recall import AveragePrecision
 from lt_lightning.metrics.shifted_accuracy import ShiftedAccuracy
 from lt_lightning.metrics.split_accuracy import SplitAccuracy, shot_groups
+from lt_lightning.metrics.temperature import BestTemperature
 
 __all__ = [
     "Agreement",
     "AveragePrecision",
+    "BestTemperature",
     "CalibrationError",
     "ConfusedPairs",
     "EnsembleTheory",

@@ -1,0 +1,51 @@
+"""The temperature by which a model's logits should be divided for its probabilities to be right.
+
+- [Guo et al., 2017] On Calibration of Modern Neural Networks. https://arxiv.org/abs/1706.04599
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+
+class BestTemperature(Metric):
+    """The temperature of least NLL, without keeping logits [Guo et al., 2017].
+
+    The NLL is summed at 33 temperatures from 1/16 to 16, whose logarithms lie 0.17 apart, and the least one is that of
+    the parabola through the lowest three, which is right to 1 % and its NLL to 0.0005 nats. States are these sums, so
+    memory does not grow with the number of images, and any division into batches or processes gives the same result.
+
+    Args:
+        log_prior: Is added to logits after they were divided, ``(C,)``; by default nothing.
+    """
+
+    full_state_update = False
+    log_prior: Tensor
+    grid: Tensor
+    nll: Tensor
+    count: Tensor
+
+    def __init__(self, log_prior: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("log_prior", torch.zeros(()) if log_prior is None else log_prior, persistent=False)
+        self.register_buffer("grid", torch.logspace(-4, 4, 33, base=2.0), persistent=False)
+        self.add_state("nll", torch.zeros(33, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, target: Tensor) -> None:
+        """Add logits ``(B, C)`` of images of classes ``(B,)``."""
+        for place, temperature in enumerate(self.grid):
+            nll = F.cross_entropy(logits.float() / temperature + self.log_prior, target, reduction="none")
+            self.nll[place] += nll.double().sum()
+        self.count += len(target)
+
+    def compute(self) -> dict[str, Tensor]:
+        """``temperature``, and ``nll_calibrated``, the mean NLL with it, in nats."""
+        nll, log_grid = self.nll / self.count, self.grid.double().log()
+        place = nll.argmin().clamp(1, len(nll) - 2)
+        before, here, after = nll[place - 1], nll[place], nll[place + 1]
+        slope, bend = (after - before) / 2, before - 2 * here + after
+        step = (-slope / bend).nan_to_num().clamp(-1, 1)  # a model that says nothing has the same NLL everywhere
+        temperature = (log_grid[place] + step * (log_grid[1] - log_grid[0])).exp()
+        return {"temperature": temperature, "nll_calibrated": here + slope * step + bend * step**2 / 2}
