@@ -190,7 +190,7 @@ def check_classes(path: str, class_names: list[str]) -> None:
     if not isinstance(theirs, list):
         raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
     if theirs != class_names:
-        fix = "use a model that was trained on the same classes in the same order"
+        fix = "use a model that was trained on the same classes in the same order, or lt test PATH, lt predict PATH"
         if sorted(theirs) == sorted(class_names):
             fix += "; validate, test and predict take images into its order by --as_in_checkpoint true"
         raise LtError(class_difference(theirs, class_names), path, fix)
@@ -238,7 +238,7 @@ def check_counts(path: str, class_counts: list[int]) -> None:
     if theirs != class_counts:
         c = next(c for c, (a, b) in enumerate(zip(theirs, class_counts, strict=True)) if a != b)
         what = f"it was trained on {theirs[c]} images of class {c}, the data has {class_counts[c]} for training"
-        fix = "use the data of its run; other images to test on go into a table, below those of its splits.csv"
+        fix = f"use the data of its run; other images to test on are named: lt test PATH --ckpt_path {path}"
         raise LtError(what, path, fix)
 
 

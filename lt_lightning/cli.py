@@ -41,8 +41,16 @@ from lt_lightning.callbacks import (
 )
 from lt_lightning.callbacks.progress import has_bar
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import CLASS_NAMES, is_finished, other_weights, read_checkpoint, stored_config
+from lt_lightning.checkpoints import (
+    CLASS_COUNTS,
+    CLASS_NAMES,
+    is_finished,
+    other_weights,
+    read_checkpoint,
+    stored_config,
+)
 from lt_lightning.data import LongTailDataModule
+from lt_lightning.data.given import GivenData
 from lt_lightning.errors import LtError
 from lt_lightning.loggers import RunCSVLogger, RunWandbLogger, has_wandb
 from lt_lightning.modules import LongTailModule
@@ -73,9 +81,10 @@ class LongTailCLI(LightningCLI):
 
     Args:
         args: The command line without the program's name; ``sys.argv`` by default.
+        predictions: What ``predict`` writes; by default ``predictions.csv`` in the run's folder.
     """
 
-    def __init__(self, args: Sequence[str] | None = None) -> None:
+    def __init__(self, args: Sequence[str] | None = None, predictions: Predictions | None = None) -> None:
         self._training, self._report = TrainingLog(), Report()
         super().__init__(
             LongTailModule,
@@ -99,7 +108,7 @@ class LongTailCLI(LightningCLI):
                     self._training,
                     Finite(self._training),
                     PendingValidation(),
-                    Predictions(),
+                    predictions or Predictions(),
                     self._report,
                 ],
             },
@@ -132,6 +141,7 @@ class LongTailCLI(LightningCLI):
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
         for command in ("validate", "test"):
             self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
+        self._subcommand_parsers["predict"].set_defaults(return_predictions=False)  # which nobody would take
         check_environment()
         args = _with_checkpoint([shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))
@@ -197,6 +207,8 @@ class LongTailCLI(LightningCLI):
             cause = error
             while isinstance(cause.__cause__, ValueError):  # jsonargparse wraps what the constructor said
                 cause = cause.__cause__
+            if isinstance(cause.__cause__, LtError):
+                raise cause.__cause__ from error
             raise LtError(str(cause), "the configuration", "change this value") from error
 
     def _run_subcommand(self, subcommand: str) -> None:
@@ -243,6 +255,37 @@ class LongTailCLI(LightningCLI):
         return trainer
 
 
+class ImagesCLI(LongTailCLI):
+    """Runs a checkpoint on images that are named, in the place of those of its run.
+
+    Args:
+        args: The command line without the program's name; it names a checkpoint.
+        kind: What the images are: to predict, or to test on.
+        paths: Where they are.
+        predictions: As for :class:`LongTailCLI`.
+    """
+
+    def __init__(
+        self, args: Sequence[str], kind: type[GivenData], paths: list[str], predictions: Predictions | None = None
+    ) -> None:
+        self.kind, self.paths = kind, paths
+        super().__init__(args, predictions)
+
+    def _add_instantiators(self) -> None:
+        super()._add_instantiators()
+        self.parser.add_instantiator(self._given, LongTailDataModule)  # in the place of Lightning's own
+
+    def _given(self, kind: type[LongTailDataModule], *args: Any, **kwargs: Any) -> GivenData:
+        """The images, with the classes of the checkpoint, evaluated as those of its run."""
+        path = str(self.config[self.config.subcommand].ckpt_path)
+        checkpoint = read_checkpoint(path)
+        names, counts = checkpoint.get(CLASS_NAMES, []), checkpoint.get(CLASS_COUNTS, [])
+        if not names or len(names) != len(counts):
+            what = f"this checkpoint names {len(names)} classes, and the training images of {len(counts)}"
+            raise LtError(what, path, "train it with `lt fit`")
+        return self.kind(self.paths, kind(*args, **kwargs), names, counts)
+
+
 def _with_checkpoint(args: list[str]) -> list[str]:
     """``--resume RUN`` is ``--ckpt_path RUN/last.ckpt``; there is one of them.
 
@@ -258,21 +301,21 @@ def _with_checkpoint(args: list[str]) -> list[str]:
                 raise LtError("expected the folder of a run", "--resume", "name one, as in --resume runs/mcsm")
             arg = f"--ckpt_path={Path(run) / 'last.ckpt'}"
         rest.append(arg)
-    if len(named := _values(rest, "--ckpt_path")) > 1:
+    if len(named := values(rest, "--ckpt_path")) > 1:
         raise LtError("expected one checkpoint", ", ".join(named), "name one by --ckpt_path or --resume")
     return rest
 
 
 def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     command = next((i for i, arg in enumerate(args) if arg in subcommands), None)
-    path = next(iter(_values(args, "--ckpt_path")), None)
+    path = next(iter(values(args, "--ckpt_path")), None)
     if path in NAMED:
-        path = next((f"{folder}/{path}.ckpt" for folder in _values(args, "--trainer.default_root_dir")), None)
+        path = next((f"{folder}/{path}.ckpt" for folder in values(args, "--trainer.default_root_dir")), None)
     if command is None or path is None:
         return args
     config = stored_config(path)
     if config is None:
-        if _values(args, "--config") or _values(args, "-c"):
+        if values(args, "--config") or values(args, "-c"):
             return args
         raise LtError("this checkpoint carries no configuration", path, "name the run's configuration by --config, too")
     keys = ["seed_everything", "model", "data"]
@@ -289,6 +332,7 @@ def _without_paths(config: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in NOT_THE_RUN}
 
 
-def _values(args: list[str], flag: str) -> list[str]:
+def values(args: list[str], flag: str) -> list[str]:
+    """What a command line gives to a flag, ``--flag VALUE`` or ``--flag=VALUE``, each time."""
     after = [value for name, value in pairwise(args) if name == flag]
     return after + [arg.partition("=")[2] for arg in args if arg.startswith(f"{flag}=")]

@@ -25,7 +25,7 @@ NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
     "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
     "|instantiate_classes|JsonargparseDeprecationWarning|It is recommended to use .self.log"
-    "|in eval mode at the start of training"
+    "|in eval mode at the start of training|The dirpath has changed"
 )
 
 
@@ -46,18 +46,20 @@ class Command(NamedTuple):
 TRAINER = {
     "fit": "train a model, and its teacher first where it needs one",
     "validate": "measure a checkpoint on the validation images",
-    "test": "measure a checkpoint on the test images",
-    "predict": "run a checkpoint on the test images",
+    "test": "measure a checkpoint on the test images, or on others: lt test PATH",
+    "predict": "what a checkpoint says of images, as a table: lt predict PATH",
 }
 """The commands of the trainer, with the idea of each."""
 SMALL = {
+    "test": Command("lt_lightning.on_images", "test", TRAINER["test"]),
+    "predict": Command("lt_lightning.on_images", "predict", TRAINER["predict"]),
     "data check": Command("lt_lightning.check", "check_data", "what is wrong with a folder or a table of images"),
     "data prepare": Command("lt_lightning.prepare", "prepare_data", "what a known set needs, and whether it is there"),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
     "report": Command("lt_lightning.plots.command", "report", "draw a run's charts and report.html again"),
     "seeds": Command("lt_lightning.seeds", "compare_seeds", "bias, variance and diversity over several seeds"),
 }
-"""The commands that need no trainer, by their words."""
+"""The commands that take words of their own, beside keys of a configuration or instead, by their words."""
 
 
 def help_of_all() -> str:

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lt_lightning.commands import TRAINER
 from lt_lightning.errors import LtError
 from lt_lightning.help import KNOBS, short_help
+from lt_lightning.on_images import OWN
 from lt_lightning.shipped import shipped_configs
 from lt_lightning.strict_yaml import read_text, read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
@@ -126,7 +127,7 @@ def _nearest(name: str, names: set[str]) -> str:
 
 def _known_names(parser: Any) -> Iterator[str]:
     """Keys and flags of a parser and its subcommands, and the classes and arguments that they can name."""
-    yield from (flag.split()[0].removeprefix("--") for flag in KNOBS)
+    yield from (flag.split()[0].removeprefix("--") for flag in (*KNOBS, *OWN))
     for action in parser._actions:
         yield action.dest
         yield from action.dest.split(".")

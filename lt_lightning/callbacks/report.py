@@ -108,7 +108,7 @@ def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[
     return {
         "model": type(pl_module).__name__,
         "losses": [type(loss).__name__ for loss in pl_module.losses],  # type: ignore[union-attr]
-        "data": type(data).__name__,
+        "data": data.title,
         "seed": data.seed,
         "train_images": sum(data.class_counts),
         "thresholds": {"many": data.many, "few": data.few},

@@ -2,14 +2,19 @@
 
 from abc import ABC, abstractmethod
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from lt_lightning.data.augment import Augmentation
+from lt_lightning.data.crops import central_crop
+from lt_lightning.data.images import open_image
 from lt_lightning.data.sampling import EvalBatches, Fetch, Order, TrainBatches
 from lt_lightning.errors import LtError
 
@@ -27,6 +32,7 @@ class Batch(TypedDict):
     seed: int  # of everything random in this step
     step_seed: int  # of what all processes draw alike in this step
     label: NotRequired[Tensor]  # (B,), in training: the class indices that mixup or cutmix may have made soft
+    errors: NotRequired[dict[int, str]]  # what is wrong with images that could not be read, by their places
     views: NotRequired[list[Tensor]]  # in training: further augmentations of the images, each as image
     teacher_logits: NotRequired[Tensor]  # (B, C), added by DistillationTargets
     teacher_offset: NotRequired[Tensor]  # (C,), added by DistillationTargets
@@ -77,6 +83,13 @@ class LongTailDataModule(LightningDataModule, ABC):
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    size: int
+    """Side of the square, in pixels, that the network sees."""
+    part = 1.0
+    """Part of an image's shorter side that evaluation looks at."""
+    shrink_on_load: int | None = None
+    """How many times as large as ``size`` a JPEG stays that is decoded at a half, a quarter or an eighth of its size,
+    several times faster; None decodes in full, as papers do."""
     selected_on_test: bool
     """Whether validation images are the test images, as where the field has no validation list."""
 
@@ -122,6 +135,11 @@ class LongTailDataModule(LightningDataModule, ABC):
         """Names of the classes, in label order; known once the data are prepared."""
         return [str(c) for c in range(len(self.class_counts))]
 
+    @property
+    def title(self) -> str:
+        """What reports call the data."""
+        return type(self).__name__
+
     def image_name(self, split: Split, i: int) -> str:
         """What image i of a split is called: its number, or its path where it has one."""
         return str(i)
@@ -133,6 +151,15 @@ class LongTailDataModule(LightningDataModule, ABC):
     @abstractmethod
     def dataset(self, split: Split) -> Dataset[Batch]:
         """Open one split; it is indexed by :class:`~lt_lightning.data.sampling.Fetch`."""
+
+    def square(self, file: Path) -> NDArray[np.uint8]:
+        """What evaluation makes of an image file: its middle, ``(size, size, 3)``, before :meth:`normalise`.
+
+        Raises:
+            LtError: The file cannot be read, or is too thin.
+        """
+        smallest = None if self.shrink_on_load is None else self.shrink_on_load * self.size
+        return central_crop(open_image(file, smallest), self.size, self.part)
 
     def train_dataloader(self) -> DataLoader[Batch | LtError]:
         """Training batches, from wherever the run stands."""

@@ -45,6 +45,7 @@ class CIFARLT(InMemoryDataModule):
     num_classes: int
     largest: int
     mean, std = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+    size = 32
     selected_on_test = True
 
     def __init__(

@@ -50,13 +50,13 @@ def random_crop(image: Image.Image, size: int, scale: tuple[float, float], draw:
     return np.asarray(image.crop(window).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def central_crop(image: Image.Image, size: int) -> NDArray[np.uint8]:
-    """The middle of the image, resized so that its shorter side is 256/224 of ``size``: ``(size, size, 3)``.
+def central_crop(image: Image.Image, size: int, part: float = EVALUATED) -> NDArray[np.uint8]:
+    """The middle of the image, resized so that ``part`` of its shorter side becomes ``size``: ``(size, size, 3)``.
 
     Raises:
         LtError: Its sides are so different that this would take gigabytes.
     """
-    shorter = round(size / EVALUATED)
+    shorter = round(size / part)
     width, height = (int(shorter * side / min(image.size)) for side in image.size)
     if width * height > MAX_PIXELS:
         what = f"an image of {image.width} x {image.height} pixels is too thin: it would become {width} x {height}"

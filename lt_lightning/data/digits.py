@@ -36,6 +36,7 @@ class DigitsLT(InMemoryDataModule):
     """
 
     mean, std = (0.305,) * 3, (0.376,) * 3
+    size = 8
     selected_on_test = False
 
     def __init__(self, imbalance_factor: float = 100.0, many: int = 40, few: int = 10, **kwargs: Any) -> None:

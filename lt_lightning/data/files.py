@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from lt_lightning.data.augment import Augmentation, RandomHorizontalFlip
 from lt_lightning.data.base import Batch, LongTailDataModule, Split
-from lt_lightning.data.crops import central_crop, random_crop
+from lt_lightning.data.crops import EVALUATED, central_crop, random_crop
 from lt_lightning.data.images import open_image
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.sampling import Fetch, derive_seed
@@ -121,9 +121,7 @@ class FileDataModule(LongTailDataModule):
 
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
     selected_on_test = False
-    shrink_on_load: int | None = None
-    """How many times as large as ``size`` a JPEG stays that is decoded at a half, a quarter or an eighth of its size,
-    several times faster; None decodes in full, as papers do."""
+    part = EVALUATED
 
     def __init__(
         self,

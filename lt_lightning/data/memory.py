@@ -48,6 +48,11 @@ class InMemoryDataModule(LongTailDataModule):
         super().__init__(**kwargs)
         self._datasets: dict[Split, ArrayDataset] = {}
 
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """That of the test images, where a set does not say it before it is read."""
+        return self.dataset("test").image.shape[1]
+
     @abstractmethod
     def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Read one split.

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,15 @@ def read_table(file: Path) -> list[Row]:
     return rows
 
 
-def table_rows(file: Path) -> Iterator[Row | LtError]:
+def table_rows(
+    file: Path, needed: Collection[str] = ("path", "class"), optional: Collection[str] = ("split",)
+) -> Iterator[Row | LtError]:
     """Path, class and split of each row, or what is wrong with it.
+
+    Args:
+        file: The table.
+        needed: Kinds of columns that it must have.
+        optional: Those that are read where it has them: a class may be empty then. Others are passed over.
 
     Raises:
         LtError: The file cannot be read, or lacks a column.
@@ -93,35 +100,36 @@ def table_rows(file: Path) -> Iterator[Row | LtError]:
             stream.seek(0)
             delimiter = max(",;\t", key=header.count)
             reader = csv.reader(stream, delimiter=delimiter, strict=True)
-            columns = _columns(next(reader, []), file)
+            columns = _columns(next(reader, []), needed, optional, file)
             for row in filter(any, reader):
                 try:
-                    yield _row(row, columns, f"{file}, line {reader.line_num}")
+                    yield _row(row, columns, needed, f"{file}, line {reader.line_num}")
                 except LtError as error:
                     yield error
     except (OSError, csv.Error, ValueError) as error:
         raise LtError(f"this table cannot be read ({error})", str(file), "save it as CSV in UTF-8") from error
 
 
-def _columns(header: list[str], file: Path) -> dict[str, int]:
+def _columns(header: list[str], needed: Collection[str], optional: Collection[str], file: Path) -> dict[str, int]:
     lower = [name.strip().lower() for name in header]
-    columns = {
-        kind: next((lower.index(name) for name in names if name in lower), -1) for kind, names in COLUMNS.items()
-    }
-    for kind in ("path", "class"):
+    columns = dict.fromkeys(COLUMNS, -1)
+    for kind in (*needed, *optional):
+        columns[kind] = next((lower.index(name) for name in COLUMNS[kind] if name in lower), -1)
+    for kind in needed:
         if columns[kind] < 0:
             what = f"this table has no column {kind}, but {', '.join(header) or 'none'}"
             raise LtError(what, str(file), f"call it one of {', '.join(COLUMNS[kind])}")
     return columns
 
 
-def _row(row: list[str], columns: dict[str, int], where: str) -> Row:
+def _row(row: list[str], columns: dict[str, int], needed: Collection[str], where: str) -> Row:
     try:
-        path, name = (row[columns[kind]].strip() for kind in ("path", "class"))
+        path = row[columns["path"]].strip()
+        name = row[columns["class"]].strip() if columns["class"] >= 0 else ""
         split = row[columns["split"]].strip().lower() if columns["split"] >= 0 else "train"
     except IndexError:
         raise LtError(f"this row has {len(row)} columns, fewer than the header", where, "mend it") from None
-    if not path or not name or "\0" in path:
+    if not path or (not name and "class" in needed) or "\0" in path:
         raise LtError("this row lacks a path or a class", where, "mend or remove it")
     if not name.isprintable():  # such as bytes that are no UTF-8
         raise LtError(f"the class {name!r} cannot be read", where, "save the table as CSV in UTF-8")

@@ -97,5 +97,5 @@ class LongTailModule(LightningModule):
         return self.validation_step(batch, batch_idx)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Any:
-        """Class probabilities ``(B, C)``."""
-        return self(batch["image"]).softmax(-1)
+        """Expert logits ``(E, B, C)``, for the callback that writes predictions."""
+        return self.net(batch["image"])

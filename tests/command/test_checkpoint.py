@@ -93,14 +93,14 @@ def test_a_configuration_lies_over_what_the_checkpoint_says(run, tmp_path):
 
 
 def test_predictions_are_those_that_are_tested(run):
-    main(["predict", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
+    main(["predict", "--ckpt_path", str(run / "last.ckpt"), "--all_probabilities", "true", *QUIET])
     main(["test", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
     with (run / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [int(row["image"]) for row in rows] == list(range(500))
+    assert [int(row["path"]) for row in rows] == list(range(500))
     accuracy = sum(row["target"] == row["predicted"] for row in rows) / len(rows)
-    assert accuracy == pytest.approx(summary(run)["test"]["last"]["acc"], abs=1e-6)
-    assert all(float(row["probability"]) == max(float(row[str(c)]) for c in range(10)) for row in rows)
+    assert torch.tensor(accuracy).item() == summary(run)["test"]["last"]["acc"]
+    assert all(float(row["probability"]) == max(float(row[f"p_{c}"]) for c in range(10)) for row in rows)
 
 
 def truncated(run: Path, path: Path) -> None:

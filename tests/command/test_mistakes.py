@@ -43,7 +43,7 @@ def test_help_fits_a_screen(command, capsys):
     assert "--ckpt_path" in text
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["data"], ["fti"]])
+@pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["predict", "--help"], ["data"], ["fti"]])
 def test_what_needs_no_torch_does_not_wait_for_it(words):
     code = f"import sys\nfrom lt_lightning.commands import main\ntry: main({words})\n"
     code += "finally: assert 'torch' not in sys.modules"

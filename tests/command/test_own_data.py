@@ -145,16 +145,26 @@ def test_a_checkpoint_of_another_order_can_be_used(trained, tmp_path, capsys):
     assert "--as_in_checkpoint" in fix
     rows = {}
     for name, flags in (("last", []), ("turned", ["--as_in_checkpoint", "true"])):
-        main(["predict", *as_it_is[2:], "--ckpt_path", str(trained / f"{name}.ckpt"), *flags])
+        main(
+            [
+                "predict",
+                *as_it_is[2:],
+                "--all_probabilities",
+                "true",
+                "--ckpt_path",
+                str(trained / f"{name}.ckpt"),
+                *flags,
+            ]
+        )
         with (trained / "predictions.csv").open(encoding="utf-8") as file:
             rows[name] = list(csv.DictReader(file))
     assert len(rows["last"]) > 3
     for one, other in zip(rows["last"], rows["turned"], strict=True):
-        assert one["image"] == other["image"]
+        assert one["path"] == other["path"]
         for label in ("target", "predicted"):
             assert int(one[label]) == 4 - int(other[label])
         for name in COUNTS:  # sums are taken in another order
-            assert float(one[name]) == pytest.approx(float(other[name]), abs=1e-6)
+            assert float(one[f"p_{name}"]) == pytest.approx(float(other[f"p_{name}"]), abs=1e-6)
 
 
 def test_a_checkpoint_is_for_its_training_images_alone(tmp_path, capsys):
@@ -177,7 +187,7 @@ def test_a_checkpoint_is_used_from_any_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(run)
     main(["predict", "--ckpt_path", "last.ckpt", *QUIET])
     with (run / "predictions.csv").open(encoding="utf-8") as file:
-        assert {row["image"].split("/")[0] for row in csv.DictReader(file)} == set(COUNTS) - {"zebra"}
+        assert {row["path"].split("/")[0] for row in csv.DictReader(file)} == set(COUNTS) - {"zebra"}
 
 
 def test_an_image_that_a_process_cannot_read_is_named(tmp_path, capsys):

@@ -105,8 +105,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     done = there.lt("fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--config", recipe, *QUIET, *flags)
     assert done.returncode == 0, done.stderr
     there.env["WANDB_GIT_REMOTE_URL"] = url
-    for command in ("test", "predict"):
-        done = there.lt(command, "--ckpt_path", "runs/a:b@c/last.ckpt", "--trainer.accelerator", "cpu")
+    for command in (["test"], ["predict", "--all_probabilities", "true"]):
+        done = there.lt(*command, "--ckpt_path", "runs/a:b@c/last.ckpt", "--trainer.accelerator", "cpu")
         assert done.returncode == 0, done.stderr
     return there
 
@@ -162,7 +162,7 @@ def test_innocents_are_untouched(place, contents):
     assert yaml.safe_load(stored["lt_config"])["wandb"]["tags"] == INNOCENTS
     assert stored["lt_class_names"] == NAMES
     header, *rows = (place.run / "predictions.csv").read_text().splitlines()
-    assert header.split(",")[-len(NAMES) :] == NAMES
+    assert header.split(",")[-len(NAMES) :] == [f"p_{name}" for name in NAMES]
     assert all(row.split("/")[0] in NAMES for row in rows)
     wandb = next(text for name, text in contents.items() if name.endswith(".wandb read"))
     for innocent in INNOCENTS:

@@ -12,7 +12,7 @@ from commands import QUIET, fit, load
 
 from lt_lightning.calibration import Temperatures, beside, measured_temperatures, read_out, target_log_prior
 from lt_lightning.checkpoints import load_module
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 from lt_lightning.errors import LtError
 from lt_lightning.losses import BalancedSoftmax, CrossEntropy, InverseSoftmax, LogitAdjustment
 from lt_lightning.modules import Teacher
@@ -100,7 +100,16 @@ def test_a_prior_that_is_none_is_refused(what: str, tmp_path: Path) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three epochs, each of which is validated."""
     folder = tmp_path_factory.mktemp("calibrated") / "run"
-    return fit(folder, "--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "1", config="students")
+    return fit(
+        folder,
+        "--trainer.max_epochs",
+        "3",
+        "--trainer.check_val_every_n_epoch",
+        "1",
+        "--plots.pictures",
+        "false",
+        config="students",
+    )
 
 
 def test_checkpoints_carry_the_temperature_of_their_own_validation(run: Path) -> None:
