@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lt_lightning.checkpoints import is_finished
 from lt_lightning.commands import main
+from lt_lightning.run_folder import is_finished
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "cifar100_lt"

@@ -1,7 +1,6 @@
 """The one place where checkpoints are read: tensors and plain values only, and one clear line for a bad file."""
 
 import hashlib
-import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -252,26 +251,3 @@ def check_progress(path: str) -> None:
     for name, kind in PROGRESS.items():
         if not isinstance(checkpoint.get(name), kind):
             raise LtError(f"a run cannot go on from this checkpoint: it lacks {name}", path, "name a last.ckpt")
-
-
-def is_finished(run: Path) -> bool:
-    """Whether a run folder holds a training run that came to its end."""
-    summary = run / "summary.json"
-    return (run / "last.ckpt").is_file() and "val" in read_summary(summary)
-
-
-def read_summary(file: Path) -> dict[str, Any]:
-    """What a run's ``summary.json`` says; nothing where it is not there.
-
-    Raises:
-        LtError: It is damaged.
-    """
-    try:
-        summary = json.loads(file.read_text()) if file.is_file() else {}
-    except ValueError as error:
-        raise LtError(
-            f"this summary is damaged ({error})", str(file), "remove it; figures are measured anew"
-        ) from error
-    if not isinstance(summary, dict):
-        raise LtError("this is no summary of a run", str(file), "remove it; figures are measured anew")
-    return summary

@@ -37,18 +37,12 @@ from lt_lightning.callbacks import (
     RunLock,
     TestPriors,
     TrainingLog,
+    TrainingTime,
     Watchdog,
 )
 from lt_lightning.callbacks.progress import has_bar
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import (
-    CLASS_COUNTS,
-    CLASS_NAMES,
-    is_finished,
-    other_weights,
-    read_checkpoint,
-    stored_config,
-)
+from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, other_weights, read_checkpoint, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.data.given import GivenData
 from lt_lightning.errors import LtError
@@ -57,7 +51,7 @@ from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.ranges import check_environment, check_numbers
 from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
-from lt_lightning.run_folder import check_ours, check_writable, hold
+from lt_lightning.run_folder import check_ours, check_writable, hold, is_finished
 from lt_lightning.shipped import shipped
 from lt_lightning.signals import end_as_told, told_to
 from lt_lightning.trust import refuse_addresses, refuse_outside
@@ -106,6 +100,7 @@ class LongTailCLI(LightningCLI):
                     Diversity(),
                     TestPriors(),
                     self._training,
+                    TrainingTime(),
                     Finite(self._training),
                     PendingValidation(),
                     predictions or Predictions(),

@@ -8,11 +8,12 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from lt_lightning.checkpoints import is_finished, read_checkpoint, stored_config
+from lt_lightning.checkpoints import read_checkpoint, stored_config
 from lt_lightning.commands import DEBUG
 from lt_lightning.errors import LtError
 from lt_lightning.plots.headline import TEACHER
 from lt_lightning.plugins import plugin_flags
+from lt_lightning.run_folder import is_finished
 from lt_lightning.signals import SIGNALS, run
 
 LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_", "WANDB_SWEEP", "WANDB_RUN_ID")

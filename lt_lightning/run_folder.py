@@ -1,8 +1,10 @@
-"""What a run's folder must be, seen to before anything is built: writable, with room, and nobody else's."""
+"""What a run's folder must be, seen to before anything is built: writable, with room, nobody else's; what is in it."""
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -75,3 +77,26 @@ def check_room(folder: Path, checkpoint: int) -> None:
     if free < 3 * checkpoint:
         what = f"three checkpoints need up to {3 * checkpoint / 2**20:,.0f} MiB, {free / 2**20:,.0f} MiB are free"
         raise LtError(what, str(folder), f"make room, or {ANOTHER}")
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run folder holds a training run that came to its end."""
+    summary = run / "summary.json"
+    return (run / "last.ckpt").is_file() and "val" in read_summary(summary)
+
+
+def read_summary(file: Path) -> dict[str, Any]:
+    """What a run's ``summary.json``, or its ``env.json``, says; nothing where it is not there.
+
+    Raises:
+        LtError: It is damaged.
+    """
+    try:
+        summary = json.loads(file.read_text()) if file.is_file() else {}
+    except ValueError as error:
+        raise LtError(
+            f"this file is damaged ({error})", str(file), "remove it; `lt test` measures figures anew"
+        ) from error
+    if not isinstance(summary, dict):
+        raise LtError("this is no file of a run", str(file), "remove it; `lt test` measures figures anew")
+    return summary

@@ -19,6 +19,7 @@ from lt_lightning.callbacks.run_lock import RunLock
 from lt_lightning.callbacks.schedules import DeferredReweighting, ParabolicTransition, Ramp
 from lt_lightning.callbacks.shifts import TestPriors
 from lt_lightning.callbacks.training import TrainingLog
+from lt_lightning.callbacks.training_time import TrainingTime
 from lt_lightning.callbacks.watchdog import Watchdog
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "TeacherAgreement",
     "TestPriors",
     "TrainingLog",
+    "TrainingTime",
     "Watchdog",
 ]

@@ -2,6 +2,7 @@
 
 import json
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -19,6 +20,7 @@ from lt_lightning.checkpoints import (
     read_checkpoint,
 )
 from lt_lightning.data.base import LongTailDataModule
+from lt_lightning.environment import keep_environment
 from lt_lightning.errors import LtError
 from lt_lightning.steps import begin_epoch_anew, check_steps, differing, parts_of_a_step
 
@@ -52,7 +54,14 @@ class KeepConfig(SaveConfigCallback):
         return text
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Hand the configuration to the loggers."""
+        """Hand the configuration to the loggers; what else a run is made of goes into ``env.json``."""
+        files = [path.relative for path in self.config.config or [] if path is not None]
+        used = {
+            "configs": [Path(file).name for file in files],
+            "accelerator": type(trainer.accelerator).__name__.removesuffix("Accelerator").lower(),
+            "processes": trainer.world_size,
+        }
+        keep_environment(Path(trainer.default_root_dir), used)
         values = json.loads(self.parser.dump(self.config, format="json", skip_none=False))
         for logger in trainer.loggers:
             logger.log_hyperparams(values)

@@ -13,12 +13,13 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
-from lt_lightning.checkpoints import read_summary
+from lt_lightning.callbacks.training_time import TrainingTime
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
+from lt_lightning.run_folder import read_summary
 from lt_lightning.whole_files import write_whole
 
 
@@ -26,8 +27,9 @@ class Report(Callback):
     """Writes the figures that the loggers got to the run's folder, and shows them when a command ends.
 
     ``summary.json`` holds the model, its parameters and multiply-accumulates, the figures of the last and of the best
-    validation (and whether that was on the test set), and those of ``lt validate`` and ``lt test``. Each class's
-    accuracy is in ``per_class.csv``. The table shows the teacher too where the run trained one.
+    validation (and whether that was on the test set), the seconds of training, and the figures of ``lt validate`` and
+    ``lt test``. Each class's accuracy is in ``per_class.csv``. The table shows the teacher too where the run trained
+    one.
     """
 
     def __init__(self) -> None:
@@ -59,7 +61,9 @@ class Report(Callback):
         """Report on validation, where there was one."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         selected_on = "test" if data.selected_on_test else "validation"
-        self._write(trainer, pl_module, "val", {"last": self.last, "best": self.best, "selected_on": selected_on})
+        time = next(callback for callback in trainer.callbacks if isinstance(callback, TrainingTime))  # type: ignore[attr-defined]
+        figures = {"last": self.last, "best": self.best, "selected_on": selected_on}
+        self._write(trainer, pl_module, "val", {**figures, "train_seconds": time.time_elapsed()})
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report on the test set."""

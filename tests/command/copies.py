@@ -53,6 +53,8 @@ def left_by(run: Path) -> dict:
     checkpoints = {name: torch.load(run / name, weights_only=True) for name in ("last.ckpt", "best.ckpt")}
     for checkpoint in checkpoints.values():
         for name, state in checkpoint["callbacks"].items():
+            if name == "TrainingTime":
+                state.clear()
             if name.startswith("ModelCheckpoint"):
                 del state["current_score"]  # Lightning writes it, but does not read it
         config = yaml.safe_load(checkpoint["lt_config"])
@@ -60,6 +62,7 @@ def left_by(run: Path) -> dict:
             place.pop(key, None)
         checkpoint["lt_config"] = config
     summary, per_class = json.loads((run / "summary.json").read_text()), (run / "per_class.csv").read_text()
+    del summary["val"]["train_seconds"]
     return {**checkpoints, "metrics": metrics, "summary": summary, "per class": per_class}
 
 
