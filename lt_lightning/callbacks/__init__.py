@@ -10,6 +10,7 @@ from lt_lightning.callbacks.finite import Finite
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.pending_validation import PendingValidation
+from lt_lightning.callbacks.per_image import PerImage
 from lt_lightning.callbacks.plots import Plots
 from lt_lightning.callbacks.predictions import Predictions
 from lt_lightning.callbacks.pretrained import Pretrained
@@ -34,6 +35,7 @@ __all__ = [
     "LastCheckpoint",
     "ParabolicTransition",
     "PendingValidation",
+    "PerImage",
     "Plots",
     "Predictions",
     "Pretrained",

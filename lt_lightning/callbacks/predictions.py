@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, distributed
-from torchmetrics.utilities.distributed import gather_all_tensors
 
 from lt_lightning.calibration import Temperatures, measured_temperatures, read_out, target_log_prior
+from lt_lightning.callbacks.gathering import of_all_processes
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
@@ -85,7 +85,7 @@ class Predictions(Callback):
         Raises:
             LtError: No image could be read; the file says why.
         """
-        columns = [_of_all(torch.cat(part), trainer) for part in zip(*self._parts, strict=True)]
+        columns = [of_all_processes(torch.cat(part), trainer) for part in zip(*self._parts, strict=True)]
         errors = _errors_of_all(self._errors, trainer)
         self._parts = []
         if not trainer.is_global_zero:
@@ -136,13 +136,6 @@ def _say_what_is_doubtful(module: LightningModule, temperatures: Temperatures, t
     inexact = sorted({type(loss).__name__ for loss in module.losses if not loss.is_exact})  # type: ignore[union-attr]
     if target is not None and inexact:
         print(f"lt: which prior logits carry is known only roughly under {', '.join(inexact)}: so is the correction")
-
-
-def _of_all(part: Tensor, trainer: Trainer) -> Tensor:
-    """What all processes have, ``(N, ...)``, of this one's part; parts may differ in length."""
-    if trainer.world_size == 1:
-        return part
-    return torch.cat(gather_all_tensors(part.to(trainer.strategy.root_device))).cpu()
 
 
 def _errors_of_all(part: dict[int, str], trainer: Trainer) -> dict[int, str]:

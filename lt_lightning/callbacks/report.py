@@ -12,9 +12,10 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
 from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.callbacks.per_image import digest_of_images
 from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
 from lt_lightning.callbacks.training_time import TrainingTime
-from lt_lightning.data.base import LongTailDataModule
+from lt_lightning.data.base import LongTailDataModule, Split
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
@@ -96,12 +97,17 @@ def _figures(trainer: Trainer, split: str) -> Figures:
     }
 
 
-def _measured(trainer: Trainer, split: str) -> dict[str, Any]:
+def _measured(trainer: Trainer, split: Split) -> dict[str, Any]:
     """What ``lt validate`` or ``lt test`` found of a checkpoint, and whether that was selected on these images."""
     data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
     checkpoint = str(trainer.ckpt_path)
     selected = data.selected_on_test and Path(checkpoint).stem == "best"
-    return {"checkpoint": checkpoint, "selected_on": "test" if selected else None, "last": _figures(trainer, split)}
+    return {
+        "checkpoint": checkpoint,
+        "selected_on": "test" if selected else None,
+        "images": digest_of_images(data, split),
+        "last": _figures(trainer, split),
+    }
 
 
 def _describe(trainer: Trainer, pl_module: LightningModule, split: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, multiprocessing, nn
 from torch.utils.data import Dataset
 
-from lt_lightning.callbacks import Diversity, Evaluation, Plots, Predictions, Report, TestPriors
+from lt_lightning.callbacks import Diversity, Evaluation, PerImage, Plots, Predictions, Report, TestPriors
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.base import Batch, Split
 from lt_lightning.data.memory import ArrayDataset, InMemoryDataModule
@@ -183,6 +183,8 @@ def check(case: Case, folder: Path) -> float:
         for i, row in enumerate(left):
             blank = dict.fromkeys(row, "") | {"path": f"test {i}", "error": row["error"]}
             assert row == (blank if i % 2 else predictions[i])
+    lines = [f"{t},{p}" for t, p in zip(target.tolist(), probability.argmax(-1).tolist(), strict=True)]
+    assert (folder / "per_image.csv").read_text().splitlines() == ["target,predicted", *lines]
     assert [path.name for path in folder.glob("predictions*")] == ["predictions.csv"]
     pairs += gathered(folder, target, probability)
     return max(deviation(ours, true) for ours, true in pairs)
@@ -226,6 +228,7 @@ def evaluate(case: Case, folder: Path) -> None:
             Evaluation(),
             Diversity(),
             TestPriors(),
+            PerImage(),
             Predictions(top_k=3, all_probabilities=True),
             Report(),
             Plots(pictures=False),
