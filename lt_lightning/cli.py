@@ -51,8 +51,8 @@ from lt_lightning.loggers import RunCSVLogger, RunWandbLogger, has_wandb
 from lt_lightning.modules import LongTailModule
 from lt_lightning.parser import Parser
 from lt_lightning.ranges import check_environment, check_numbers
-from lt_lightning.recipes import RECIPES, TRAINED_FIRST, trained_first
-from lt_lightning.run_folder import check_ours, check_writable, hold, is_finished
+from lt_lightning.recipes import RECIPES, trained_first
+from lt_lightning.run_folder import TRAINED_FIRST, check_ours, check_writable, hold, is_finished
 from lt_lightning.shipped import shipped
 from lt_lightning.signals import end_as_told, told_to
 from lt_lightning.trust import refuse_addresses, refuse_outside

@@ -53,9 +53,15 @@ TRAINER = {
 SMALL = {
     "test": Command("lt_lightning.on_images", "test", TRAINER["test"]),
     "predict": Command("lt_lightning.on_images", "predict", TRAINER["predict"]),
+    "card": Command("lt_lightning.finished.card", "write_card", "a model card of a finished run"),
+    "compare": Command("lt_lightning.finished.compare", "compare_runs", "methods over their seeds, and how sure it is"),
     "data check": Command("lt_lightning.check", "check_data", "what is wrong with a folder or a table of images"),
     "data prepare": Command("lt_lightning.prepare", "prepare_data", "what a known set needs, and whether it is there"),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
+    "push": Command("lt_lightning.finished.push", "push_run", "send a run and its card to the Hugging Face hub"),
+    "reproduce": Command(
+        "lt_lightning.finished.reproduce", "reproduce_run", "train a run again, and see if it is the same"
+    ),
     "report": Command("lt_lightning.plots.command", "report", "draw a run's charts and report.html again"),
     "seeds": Command("lt_lightning.seeds", "compare_seeds", "bias, variance and diversity over several seeds"),
 }

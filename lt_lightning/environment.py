@@ -8,8 +8,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lt_lightning.run_folder import read_summary
 from lt_lightning.whole_files import write_whole
 
@@ -38,6 +36,8 @@ def keep_environment(folder: Path, used: dict[str, Any]) -> None:
 
 def environment() -> dict[str, Any]:
     """Versions, devices, and the commit where this package is a clone."""
+    import torch  # takes seconds, and who reads what this module wrote does without
+
     root = Path(__file__).parents[1]
     return {
         "versions": {"python": platform.python_version(), **versions()},
@@ -60,6 +60,8 @@ def versions() -> dict[str, str]:
 
 def devices() -> list[str]:
     """Names of the accelerators that torch sees; none on a machine that has processors alone."""
+    import torch  # as above
+
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return names + ["Apple GPU"] * torch.backends.mps.is_available()
 

@@ -1,6 +1,5 @@
 """A teacher or first stage given as a recipe is trained first, once, into the folder of the run that needs it."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,10 @@ import yaml
 from filelock import FileLock
 
 from lt_lightning.checkpoints import read_checkpoint, stored_config
-from lt_lightning.commands import DEBUG
+from lt_lightning.child import run_lt
 from lt_lightning.errors import LtError
-from lt_lightning.plots.headline import TEACHER
-from lt_lightning.plugins import plugin_flags
-from lt_lightning.run_folder import is_finished
-from lt_lightning.signals import SIGNALS, run
-
-LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "PL_", "WANDB_SWEEP", "WANDB_RUN_ID")
-RANKS = {f"{of}{what}" for of in ("", "LOCAL_", "GROUP_", "ROLE_", "NODE_") for what in ("RANK", "WORLD_SIZE")}
-RANKS |= {"MASTER_ADDR", "MASTER_PORT"}
-"""The variables, and how others begin, by which launchers tell a process its rank, and W&B its run of a sweep."""
-
-TRAINED_FIRST = (TEACHER, "first_stage")
-"""Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
+from lt_lightning.run_folder import TRAINED_FIRST, is_finished
+from lt_lightning.signals import SIGNALS
 
 NESTED = 4
 """Models that may not be trained one for another: none needs so many."""
@@ -82,16 +71,12 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
 
 def _train(configs: list[str], folder: Path) -> None:
     print(f"lt: training the {_called(folder)} first: {configs[0]} -> {folder}", flush=True)
-    command = [sys.executable, "-m", "lt_lightning", "fit", *(arg for c in configs for arg in ("--config", c))]
-    command += plugin_flags()
-    command += ["--trainer.default_root_dir", str(folder), "--trainer.num_nodes", "1"]
-    command += ["--wandb.name", f"{folder.parent.name}-{folder.name}"]
-    command += [DEBUG] * (DEBUG in sys.argv)
+    words = ["fit", *(arg for c in configs for arg in ("--config", c))]
+    words += ["--trainer.default_root_dir", str(folder), "--trainer.num_nodes", "1"]
+    words += ["--wandb.name", f"{folder.parent.name}-{folder.name}"]
     if (folder / "last.ckpt").is_file():  # an earlier attempt was interrupted
-        command += ["--ckpt_path", str(folder / "last.ckpt")]
-    env = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS) and name not in RANKS}
-    env["PYTHONSAFEPATH"] = "1"  # `-m` would import from the working directory before all else
-    status = run(command, env)
+        words += ["--ckpt_path", str(folder / "last.ckpt")]
+    status = run_lt(words)
     if status - 128 in SIGNALS:
         print(f"lt: stopped while it trained the {_called(folder)}; go on by the same command", file=sys.stderr)
         raise SystemExit(status)

@@ -13,6 +13,12 @@ from lt_lightning.whole_files import sweep
 
 TRACES = (".lock", "wandb_run_id", "last.ckpt")
 """Files by one of which a folder shows itself as a run's."""
+TEACHER = "teacher"
+"""Folder, within a run's, of the teacher that was trained for it."""
+TRAINED_FIRST = (TEACHER, "first_stage")
+"""Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
+PER_IMAGE = "per_image.csv"
+"""Class and predicted class of each test image, in the order of the set."""
 ANOTHER = "name another folder by --trainer.default_root_dir"
 
 

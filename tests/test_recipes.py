@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lt_lightning import recipes
+from lt_lightning import child, recipes
 from lt_lightning.errors import LtError
 from lt_lightning.recipes import trained_first
 
@@ -68,7 +68,7 @@ def test_the_recipe_is_trained_with_the_runs_overlays_data_and_seed(recipe, tmp_
         finish(tmp_path / "run" / "teacher")
         return 0
 
-    monkeypatch.setattr(recipes, "run", run)
+    monkeypatch.setattr(child, "run", run)
     trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     [(command, env)] = calls
     configs = [value for flag, value in pairwise(command) if flag == "--config"]
@@ -90,20 +90,20 @@ def test_an_interrupted_teacher_is_resumed(recipe, tmp_path, monkeypatch):
         finish(tmp_path / "run" / "teacher")
         return 0
 
-    monkeypatch.setattr(recipes, "run", run)
+    monkeypatch.setattr(child, "run", run)
     trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     assert commands[0][-2:] == ["--ckpt_path", str(tmp_path / "run" / "teacher" / "last.ckpt")]
 
 
 @pytest.mark.parametrize("status", [1, 0])  # 0: ended by a signal that it handled
 def test_a_teacher_that_fails_is_one_error(status, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(recipes, "run", lambda command, env: status)
+    monkeypatch.setattr(child, "run", lambda command, env: status)
     with pytest.raises(LtError, match="could not be trained"):
         trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
 
 
 def test_a_teacher_that_is_told_to_stop_stops_the_run(recipe, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(recipes, "run", lambda command, env: 143)
+    monkeypatch.setattr(child, "run", lambda command, env: 143)
     with pytest.raises(SystemExit, match="143"):
         trained_first("teacher.yaml", recipe, RUN, tmp_path / "run" / "teacher")
     assert "go on by the same command" in capsys.readouterr().err
@@ -150,6 +150,6 @@ def test_errors_name_the_first_stage(recipe, tmp_path, monkeypatch):
     folder = tmp_path / "run" / "first_stage"
     with pytest.raises(LtError, match=r"(?s)the first stage's recipe .*--model\.first_stage"):
         trained_first("nowhere.yaml", recipe, RUN, folder)
-    monkeypatch.setattr(recipes, "run", lambda command, env: 1)
+    monkeypatch.setattr(child, "run", lambda command, env: 1)
     with pytest.raises(LtError, match="the first stage could not be trained"):
         trained_first("teacher.yaml", recipe, RUN, folder)

@@ -10,10 +10,8 @@ from torch import Tensor
 
 from lt_lightning.callbacks.gathering import of_all_processes
 from lt_lightning.data.base import Batch, LongTailDataModule, Split
+from lt_lightning.run_folder import PER_IMAGE
 from lt_lightning.whole_files import write_whole
-
-PER_IMAGE = "per_image.csv"
-"""Where a run folder has it."""
 
 
 class PerImage(Callback):

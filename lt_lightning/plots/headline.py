@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lt_lightning.plots.tables import read_summary
+from lt_lightning.run_folder import TEACHER
 
 COLUMNS = {
     "acc": "all",
@@ -19,8 +20,6 @@ COLUMNS = {
     "ece": "ECE",
 }
 """Figures that are shown, and their titles."""
-TEACHER = "teacher"
-"""Folder, within a run's, of the teacher that was trained for it."""
 
 
 class Predictor(NamedTuple):

@@ -1,0 +1,1 @@
+"""What can be done with finished runs: compare, reproduce, describe and publish them."""
