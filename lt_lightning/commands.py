@@ -57,6 +57,9 @@ SMALL = {
     "compare": Command("lt_lightning.finished.compare", "compare_runs", "methods over their seeds, and how sure it is"),
     "data check": Command("lt_lightning.check", "check_data", "what is wrong with a folder or a table of images"),
     "data prepare": Command("lt_lightning.prepare", "prepare_data", "what a known set needs, and whether it is there"),
+    "doctor": Command(
+        "lt_lightning.doctor.command", "examine", "whether this machine is fit to train, and what to mend"
+    ),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
     "push": Command("lt_lightning.finished.push", "push_run", "send a run and its card to the Hugging Face hub"),
     "reproduce": Command(

@@ -1,0 +1,1 @@
+"""``lt doctor``: whether this machine and this environment are fit to train."""
