@@ -62,6 +62,7 @@ SMALL = {
     ),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
     "push": Command("lt_lightning.finished.push", "push_run", "send a run and its card to the Hugging Face hub"),
+    "quickstart": Command("lt_lightning.quickstart", "start", "two methods trained and compared, in a minute"),
     "reproduce": Command(
         "lt_lightning.finished.reproduce", "reproduce_run", "train a run again, and see if it is the same"
     ),
