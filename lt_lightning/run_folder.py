@@ -99,7 +99,7 @@ def read_summary(file: Path) -> dict[str, Any]:
     """
     try:
         summary = json.loads(file.read_text()) if file.is_file() else {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LtError(
             f"this file is damaged ({error})", str(file), "remove it; `lt test` measures figures anew"
         ) from error

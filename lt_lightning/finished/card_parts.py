@@ -113,7 +113,8 @@ def data(run: Run, measured: Measured) -> str:
 
 def figures(run: Run, measured: Measured) -> str:
     """Accuracy by group, the best and the worst classes, calibration."""
-    said = [[title, f"{100 * measured.figures[n]:.2f} %"] for n, title in TITLES.items() if n in measured.figures]
+    known_figures = {name: value for name, value in measured.figures.items() if math.isfinite(value)}
+    said = [[title, f"{100 * known_figures[n]:.2f} %"] for n, title in TITLES.items() if n in known_figures]
     chosen = " (the epoch with the best validation)" if measured.checkpoint == "best" else ""
     text = f"## Figures\n\nOf `{measured.checkpoint}.ckpt`{chosen}, on {_split(measured)} images."
     if measured.split == "val":
@@ -131,11 +132,14 @@ def figures(run: Run, measured: Measured) -> str:
         text += "\n\n" + _table(["class", "training images", "group", "accuracy"], rows)
     if absent := len(run.classes_of(measured.split)) - len(known):
         text += f"\n\n{absent} classes have no {_split(measured)} image: their accuracy was not measured."
-    return text + (
-        "\n\n### Calibration\n\n"
-        f"Expected calibration error {100 * measured.figures['ece']:.2f} % (15 bins of equal width), negative "
-        f"log-likelihood {measured.figures['nll']:.4f} nats, both of probabilities as the model gives them."
-    )
+    ece, nll = (known_figures.get(name) for name in ("ece", "nll"))
+    calibration = [
+        f"expected calibration error {100 * ece:.2f} % (15 bins of equal width)" if ece is not None else "",
+        f"negative log-likelihood {nll:.4f} nats" if nll is not None else "",
+    ]
+    of_these = " and ".join(filter(None, calibration))
+    what = f"Of the probabilities as the model gives them: {of_these}." if of_these else "It was not measured."
+    return f"{text}\n\n### Calibration\n\n{what}"
 
 
 def training(run: Run) -> str:
@@ -172,7 +176,7 @@ def training(run: Run) -> str:
 def limits(run: Run, measured: Measured) -> str:
     """What a reader must not overlook."""
     said, found = [], measured.figures
-    ends = [name for name in ("acc_many", "acc_few") if name in found]
+    ends = [name for name in ("acc_many", "acc_few") if math.isfinite(found.get(name, math.nan))]
     if len(ends) == 2:
         many, few = (100 * found[name] for name in ends)
         said.append(

@@ -11,6 +11,9 @@ from lt_lightning.finished.bootstrap import Interval, paired_interval
 from lt_lightning.finished.groups import Group
 from lt_lightning.run_folder import PER_IMAGE
 
+MOST_CLASSES = 1_000_000
+"""More are a damage, or a prank, for which no memory is spent."""
+
 
 def differences_of(reference: Group, other: Group) -> dict[str, Interval]:
     """Differences in accuracy on the test images, of all and of few-shot classes; none where a run lacks predictions.
@@ -53,6 +56,8 @@ def read_per_image(file: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]] | 
         table = np.array([[int(cell) for cell in row] for row in rows], dtype=np.int64).reshape(-1, 2)
         if header != ["target", "predicted"] or not len(table):
             raise ValueError("it has other columns, or no images")
-    except (ValueError, OverflowError) as error:
+        if table.min() < 0 or table.max() >= MOST_CLASSES:
+            raise ValueError("it has numbers that are no classes")
+    except (ValueError, OverflowError, csv.Error) as error:
         raise LtError(f"this table of images is damaged ({error})", str(file), "`lt test` writes it anew") from error
     return table[:, 0], table[:, 1]

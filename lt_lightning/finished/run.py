@@ -61,8 +61,8 @@ class Run(NamedTuple):
         Raises:
             LtError: The summary is damaged.
         """
-        part = self.summary.get(split) or {}
-        if not isinstance(part, dict) or not isinstance(figures := part.get("last", {}), dict):
+        part = self.summary.get(split, {})
+        if not isinstance(figures := part.get("last", {}), dict):
             raise _damaged(self.folder, split)
         if not figures:
             return None
@@ -79,7 +79,7 @@ class Run(NamedTuple):
     @property
     def seconds(self) -> float | None:
         """Seconds of training; None where the run does not say."""
-        seconds = (self.summary.get("val") or {}).get("train_seconds")
+        seconds = self.summary.get("val", {}).get("train_seconds")
         return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None
 
     def trained_first(self) -> list["Run"]:
@@ -93,12 +93,12 @@ class Run(NamedTuple):
 
     def checkpoint_of(self, name: str) -> Path | None:
         """The checkpoint of a teacher or a first stage; that which was trained for this run moves with its folder."""
-        arguments = (self.config.get("model") or {}).get("init_args") or {}
+        arguments = self.config.get("model", {}).get("init_args") or {}
         given = arguments.get(name)
         if not isinstance(given, str):
             return None
         own = self.folder / name / Path(given).name
-        was = Path(str((self.config.get("trainer") or {}).get("default_root_dir"))) / name / Path(given).name
+        was = Path(str(self.config.get("trainer", {}).get("default_root_dir"))) / name / Path(given).name
         is_own = Path(given).parts[-len(was.parts) :] == was.parts or Path(given) == was.resolve()
         return own if is_own and own.exists() else Path(given)
 
@@ -113,7 +113,8 @@ def read_run(folder: Path) -> Run:
     if not folder.is_dir():
         raise LtError("there is no such folder", str(folder), "name the folder of a run, such as runs/mcsm")
     summary = read_summary(file)
-    if not all(isinstance(summary.get(key), kind) for key, kind in DESCRIBED.items()):
+    parts = (summary.get(split, {}) for split in ("val", "test"))
+    if not all(isinstance(summary.get(key), kind) for key, kind in DESCRIBED.items()) or not all(map(_is_plain, parts)):
         what = "it is damaged" if summary else "no run was trained or tested to its end here"
         raise LtError(what, str(file), "train it to its end (`lt fit --resume RUN`), or name the folder of a run")
     return Run(folder, summary, _config(folder / "config.yaml"), read_summary(folder / FILE), _classes(folder))
@@ -123,10 +124,10 @@ def _config(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        config = read_yaml(read_text(file))
+        config: dict[str, Any] = read_yaml(read_text(file))
     except (yaml.YAMLError, ValueError) as error:
         raise LtError(f"this configuration is damaged: {error}"[:300], str(file), "remove it") from error
-    if not isinstance(config, dict):
+    if not _is_plain(config) or not all(_is_plain(config.get(part, {})) for part in ("trainer", "model", "data")):
         raise LtError("this is no configuration of a run", str(file), "remove it")
     return config
 
@@ -135,16 +136,20 @@ def _classes(folder: Path) -> list[dict[str, str]]:
     file = folder / "per_class.csv"
     if not file.is_file():
         return []
-    with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-        rows = list(csv.DictReader(lines))
     try:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = list(csv.DictReader(lines))
         for row in rows:
             _ = row["split"], row["name"].strip(), row["group"], int(row["class"]), int(row["train_images"])
             float(row["acc"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
         what = f"this table of classes is damaged ({error})"
         raise LtError(what, str(file), "remove it; `lt test` writes it anew") from error
     return rows
+
+
+def _is_plain(part: Any) -> bool:
+    return isinstance(part, dict)
 
 
 def _damaged(folder: Path, split: str) -> LtError:

@@ -66,6 +66,16 @@ def test_nothing_is_left_to_fill_in(tested, lacking, tmp_path):
     assert "another seed changes was not measured" in body
 
 
+def test_figures_that_are_no_numbers_are_left_out(tmp_path):
+    run = make_run(tmp_path / "a")
+    said = json.loads((run / "summary.json").read_text())["test"]
+    nan = {"ece": float("nan"), "nll": float("nan"), "acc_few": float("nan")}
+    edit(run / "summary.json", test=said | {"last": said["last"] | nan})
+    text = card(read_run(run))
+    assert "nan" not in text
+    assert "### Calibration\n\nIt was not measured." in text
+
+
 def test_what_was_selected_on_test_is_said(tmp_path):
     run = make_run(tmp_path / "a", tested="best")
     assert "Selected on test" not in card(read_run(run))

@@ -84,6 +84,7 @@ def test_figures_of_test_and_validation_are_never_mixed(tmp_path):
     assert comparison.split == "val"
     assert any("validation" in note and str(folders[1]) in note for note in comparison.notes)
     assert not any(row.differences for row in comparison.rows)
+    assert [row.figures["acc"].mean for row in comparison.rows] == [0.5, 0.5]  # of validation, as made.py has it
 
 
 def test_what_was_selected_on_test_and_what_is_best_is_said(tmp_path):
@@ -136,6 +137,12 @@ def test_what_is_no_run_is_left_out_of_a_glob_but_not_taken_for_one(tmp_path, ca
         ("per_class.csv", "split,class\nval,1\n"),
         ("per_image.csv", "target,predicted\n1,x\n"),
         ("per_image.csv", "target,predicted\n"),
+        ("per_image.csv", "target,predicted\n1,-1\n"),
+        ("per_image.csv", "target,predicted\n9999999999,1\n"),
+        ("per_class.csv", "split,class,name,train_images,group,acc\nval,x,a,1,few,0.5\n"),
+        ("per_class.csv", "split,class,name,train_images,group,acc\nval," + "x" * 200_000),
+        ("config.yaml", "model: [1]"),
+        ("summary.json", "[" * 100_000),
         ("env.json", "{"),
     ],
 )
