@@ -43,6 +43,13 @@ def test_width_of_one_run_each_is_that_of_the_formula():
     assert (ours.high - ours.low) / 2 == pytest.approx(1.96 * deviation, rel=0.05)
 
 
+def test_seeds_of_a_method_widen_the_interval():
+    """One run knows all images, another none, and the reference half: what is drawn is 0, 1/2 or 1."""
+    runs, half = np.array([[True] * 1000, [False] * 1000]), np.arange(1000)[None] % 2 > 0
+    difference, low, high = paired_interval(half, runs, np.ones(1000))
+    assert (difference, low, high) == (0, pytest.approx(-0.5, abs=0.05), pytest.approx(0.5, abs=0.05))
+
+
 def test_what_both_do_alike_cancels():
     same = np.random.default_rng(0).random((1, 100)) < 0.5
     assert paired_interval(same, same, np.ones(100)) == (0, 0, 0)

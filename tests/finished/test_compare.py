@@ -44,6 +44,15 @@ def test_runs_of_one_method_are_one_row(tmp_path):
     assert bs.differences["acc_few"].difference == pytest.approx(1 - statistics.mean(few))
 
 
+def test_differences_of_groups_are_means_over_classes_as_in_the_table(tmp_path):
+    target = np.repeat([0, 1, 2, 3], [5, 5, 8, 2])
+    predicted = np.where(np.arange(20) == 18, 0, target)  # half of the class that has two images
+    folders = make_run(tmp_path / "a", target=target), make_run(tmp_path / "b", 0, predicted, target, "BalancedSoftmax")
+    one, two = compared(*folders).rows
+    assert two.differences["acc_few"].difference == pytest.approx(-0.25)
+    assert two.figures["acc_few"].mean - one.figures["acc_few"].mean == pytest.approx(-0.25)
+
+
 @pytest.mark.parametrize(
     ("part", "key", "value", "same"),
     [
