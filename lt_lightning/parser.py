@@ -20,6 +20,7 @@ from lt_lightning.commands import TRAINER
 from lt_lightning.errors import LtError
 from lt_lightning.help import KNOBS, short_help
 from lt_lightning.on_images import OWN
+from lt_lightning.models.backbones import BACKBONES
 from lt_lightning.shipped import shipped_configs
 from lt_lightning.strict_yaml import read_text, read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
@@ -87,7 +88,7 @@ class Parser(LightningArgumentParser):
             raise refused
         for pattern in UNKNOWN_NAME:
             if found := re.search(pattern, message):
-                nearest = _nearest(found[1], set(_known_names(self)) - {found[1]})
+                nearest = _nearest(found[1], {*_known_names(self), *BACKBONES} - {found[1]})
                 raise LtError(f"unknown name {found[1]!r}", where, nearest or help_text)
         if found := re.search(BAD_VALUE, message):
             value = found[2].splitlines()[0]

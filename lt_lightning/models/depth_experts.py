@@ -10,7 +10,7 @@ from itertools import accumulate, chain, pairwise
 
 from torch import Tensor, nn
 
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert
 
@@ -26,7 +26,7 @@ class DepthExperts(MultiExpert):
     the last shared one [Jin et al., 2023]. Shortcuts are the backbone's; for CIFAR, the authors' have parameters.
 
     Args:
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         num_classes: C.
         num_experts: E.
         shared_stages: Stages that the experts share, with the stem; [Jin et al., 2023] share 2 of a CIFAR network's 3.
@@ -38,7 +38,7 @@ class DepthExperts(MultiExpert):
 
     def __init__(
         self,
-        backbone: BackboneName,
+        backbone: BackboneName | BackboneFactory,
         num_classes: int,
         num_experts: int = 1,
         shared_stages: int = 2,

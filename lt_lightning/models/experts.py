@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from lt_lightning.models.backbones import BACKBONES, BackboneName
+from lt_lightning.models.backbones import BACKBONES, BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import CLASSIFIERS, ClassifierName
 
 
@@ -20,7 +20,7 @@ class MultiExpert(nn.Module):
     after another, so from one seed the first of them is the network that ``num_experts=1`` gives.
 
     Args:
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         num_classes: C.
         num_experts: E.
         shared_stages: Stages that the experts share, with the stem: 0 shares nothing. A CIFAR network has three, of
@@ -33,7 +33,7 @@ class MultiExpert(nn.Module):
 
     def __init__(
         self,
-        backbone: BackboneName,
+        backbone: BackboneName | BackboneFactory,
         num_classes: int,
         num_experts: int = 1,
         shared_stages: int = 0,
@@ -42,10 +42,11 @@ class MultiExpert(nn.Module):
         super().__init__()
         if num_experts < 1:
             raise ValueError(f"num_experts must be at least 1, got {num_experts}")
-        self.trunk, branch, self.num_features = BACKBONES[backbone](shared_stages)
+        cut = BACKBONES[backbone](shared_stages) if isinstance(backbone, str) else backbone(shared_stages)
+        self.trunk, self.num_features = cut.trunk, cut.num_features
         self.branches, self.classifiers = nn.ModuleList(), nn.ModuleList()
         for _ in range(num_experts):
-            self.branches.append(branch())
+            self.branches.append(cut.branch())
             self.classifiers.append(CLASSIFIERS[classifier](self.num_features, num_classes))
 
     @property
@@ -67,5 +68,5 @@ class MultiExpert(nn.Module):
         return self.classify(self.features(image))
 
 
-NetworkFactory = Callable[[BackboneName, int, int, int, ClassifierName], MultiExpert]
+NetworkFactory = Callable[[BackboneName | BackboneFactory, int, int, int, ClassifierName], MultiExpert]
 """Builds a network from a backbone, C, E, shared stages and a classifier; in YAML, the name of a kind of network."""

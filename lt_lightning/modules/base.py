@@ -15,7 +15,7 @@ from lt_lightning.losses import (
     PriorCorrected,
     TermFactory,
 )
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert, NetworkFactory
 
@@ -26,7 +26,7 @@ class LongTailModule(LightningModule):
     Args:
         class_counts: Training images of each class; the command takes them from the data.
         losses: One loss for each expert; their number is E.
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
@@ -43,7 +43,7 @@ class LongTailModule(LightningModule):
         self,
         class_counts: list[int],
         losses: list[LossFactory] = [CrossEntropy],  # noqa: B006 - never changed; a list is what YAML gives
-        backbone: BackboneName = "resnet32",
+        backbone: BackboneName | BackboneFactory = "resnet32",
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,

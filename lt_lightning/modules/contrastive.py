@@ -19,7 +19,7 @@ from lt_lightning.losses import (
     MeanLogits,
     SupSiam,
 )
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.modules.base import LongTailModule
 
@@ -37,7 +37,7 @@ class ContrastiveExperts(LongTailModule):
         contrast: What experts learn from comparing images.
         skill_weight: Weight of the experts' own losses.
         contrast_weight: Weight of the contrastive term.
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         shared_stages: Stages that the experts share, from the input on.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
@@ -50,7 +50,7 @@ class ContrastiveExperts(LongTailModule):
         contrast: ContrastFactory = SupSiam,
         skill_weight: float = 0.5,
         contrast_weight: float = 0.5,
-        backbone: BackboneName = "resnet32_reduced",
+        backbone: BackboneName | BackboneFactory = "resnet32_reduced",
         shared_stages: int = 1,
         classifier: ClassifierName = "cosine",
         combination: CombinationFactory = MeanLogits,

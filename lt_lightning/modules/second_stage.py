@@ -18,7 +18,7 @@ from lt_lightning.callbacks.first_stage import FirstStage
 from lt_lightning.data.base import Batch
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits
 from lt_lightning.losses.priors import log_prior
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName, ScaledClassifier, TauNormalised
 from lt_lightning.models.experts import MultiExpert, NetworkFactory
 from lt_lightning.modules.base import LongTailModule
@@ -36,7 +36,7 @@ class SecondStage(LongTailModule, ABC):
         first_stage: A checkpoint (``.ckpt``) of a trained model, or a configuration (``.yaml``) that is trained first,
             on the same images, into the folder ``first_stage`` of the run.
         losses: One loss for each expert; their number is E.
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
@@ -48,7 +48,7 @@ class SecondStage(LongTailModule, ABC):
         class_counts: list[int],
         first_stage: str,
         losses: list[LossFactory] = [CrossEntropy],  # noqa: B006 - as in the base
-        backbone: BackboneName = "resnet32",
+        backbone: BackboneName | BackboneFactory = "resnet32",
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,

@@ -19,7 +19,7 @@ from lt_lightning.losses import (
     LossFactory,
     MeanLogits,
 )
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert, NetworkFactory
 from lt_lightning.modules.base import LongTailModule
@@ -37,7 +37,7 @@ class SelfDistillation(LongTailModule):
         class_counts: Training images of each class; the command takes them from the data.
         losses: One loss for each expert; [Zhao et al., 2023] take logit adjustment of strength -0.5, 1 and 2.5.
         distill_weight: Weight of self-distillation; the authors let it rise from 0 in the first 20 epochs.
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         shared_stages: Stages that the experts share, from the input on.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
@@ -52,7 +52,7 @@ class SelfDistillation(LongTailModule):
         class_counts: list[int],
         losses: list[LossFactory] = [CrossEntropy, BalancedSoftmax, InverseSoftmax],  # noqa: B006 - as in the base
         distill_weight: float = 0.6,
-        backbone: BackboneName = "resnet32_reduced",
+        backbone: BackboneName | BackboneFactory = "resnet32_reduced",
         shared_stages: int = 1,
         classifier: ClassifierName = "cosine",
         combination: CombinationFactory = MeanLogits,

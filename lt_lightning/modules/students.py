@@ -17,7 +17,7 @@ from lt_lightning.losses import (
     MemberDistillation,
     TermFactory,
 )
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.modules.base import LongTailModule
 
@@ -38,7 +38,7 @@ class StudentEnsemble(LongTailModule):
         skill_weight: Weight of the students' own losses.
         distill_weight: Weight of distillation.
         terms: Losses of all students together.
-        backbone: Name of the students' network.
+        backbone: Name of the students' network, or a class of one's own.
         shared_stages: Stages that the students share, from the input on; 0 makes independent networks.
         classifier: Last layer of each student.
         combination: How the students' logits become one prediction; the mean of raw logits by default.
@@ -53,7 +53,7 @@ class StudentEnsemble(LongTailModule):
         skill_weight: float = 0.5,
         distill_weight: float = 0.5,
         terms: list[TermFactory] = [],  # noqa: B006 - as in the base
-        backbone: BackboneName = "resnet32",
+        backbone: BackboneName | BackboneFactory = "resnet32",
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,

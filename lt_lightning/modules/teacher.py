@@ -4,7 +4,7 @@ from torch import Tensor
 
 from lt_lightning.data.base import Batch
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits, TermFactory
-from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.models.experts import MultiExpert, NetworkFactory
 from lt_lightning.modules.base import LongTailModule
@@ -21,7 +21,7 @@ class Teacher(LongTailModule):
         losses: One loss for each expert; their number is E.
         terms: Losses of all experts together.
         skill_weight: Weight of the experts' own losses; 1 / E takes their mean.
-        backbone: Name of the network.
+        backbone: Name of the network, or a class of one's own.
         shared_stages: Stages that the experts share, from the input on; 0 makes independent networks.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
@@ -34,7 +34,7 @@ class Teacher(LongTailModule):
         losses: list[LossFactory] = [CrossEntropy],  # noqa: B006 - as in the base
         terms: list[TermFactory] = [],  # noqa: B006 - as in the base
         skill_weight: float = 1.0,
-        backbone: BackboneName = "resnet32",
+        backbone: BackboneName | BackboneFactory = "resnet32",
         shared_stages: int = 0,
         classifier: ClassifierName = "linear",
         combination: CombinationFactory = MeanLogits,

@@ -23,9 +23,9 @@ def test_the_names_for_the_command_are_the_names_of_the_table() -> None:
 @pytest.mark.parametrize(("name", "shared_stages"), CUTS)
 def test_every_cut_ends_in_features(name: str, shared_stages: int) -> None:
     with torch.device("meta"):
-        trunk, branch, num_features = BACKBONES[name](shared_stages)
+        cut = BACKBONES[name](shared_stages)
         image = torch.empty(2, 3, 32, 32)
-        assert branch()(trunk(image)).shape == (2, num_features)
+        assert cut.branch()(cut.trunk(image)).shape == (2, cut.num_features)
 
 
 @pytest.mark.parametrize(("name", "given", "largest"), [("resnet8", 4, 3), ("resnet18", 5, 4), ("resnet18", -1, 4)])
