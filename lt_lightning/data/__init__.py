@@ -6,6 +6,7 @@ from lt_lightning.data.digits import DigitsLT
 from lt_lightning.data.folder import FolderLT
 from lt_lightning.data.imagenet import ImageNet20LT, ImageNetLT
 from lt_lightning.data.inaturalist import INaturalist13, INaturalist2018
+from lt_lightning.data.memory import InMemoryDataModule
 from lt_lightning.data.places import PlacesLT
 from lt_lightning.data.sampling import ClassBalanced, Shuffled
 from lt_lightning.data.table import TableLT
@@ -24,6 +25,7 @@ __all__ = [
     "INaturalist2018",
     "ImageNet20LT",
     "ImageNetLT",
+    "InMemoryDataModule",
     "LongTailDataModule",
     "PlacesLT",
     "RandomGrayscale",

@@ -1,0 +1,75 @@
+"""Every code block of README and docs runs, page by page, in a folder with small data: ``make docs``.
+
+``lt fit`` is shortened to an epoch of two steps, and to small networks where images are files; nothing else is changed.
+Lines that are not run are those of :data:`pages.NOT_RUN`.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import ROOT
+from pages import PAGES, WORLD, blocks, commands, reason_not_to_run, write_named
+
+from lt_lightning import plugins
+from lt_lightning.cli import main
+
+pytestmark = pytest.mark.docs
+SHORT = "trainer: {max_epochs: 1, check_val_every_n_epoch: 1, limit_train_batches: 2, enable_progress_bar: false}\n"
+SMALL = ["--model.backbone", "resnet8", "--data.size", "16", "--data.batch_size", "8", "--data.num_workers", "0"]
+FILES = ("small_images", "own_images", "places", "imagenet", "inaturalist", "FolderLT", "TableLT")
+"""What stands in lines whose images are files."""
+PROCESSES = ("torchrun", "--trainer.devices")
+"""What stands in lines that start processes of their own, which cannot be this one."""
+
+
+def shortened(words: list[str]) -> list[str]:
+    """``lt fit`` of an epoch; other commands as they are."""
+    if words[:2] != ["lt", "fit"] and "lt_lightning" not in words:
+        return words
+    is_files = any(part in word for word in words for part in FILES)
+    return [*words, "--config", "short.yaml", *(SMALL if is_files else [])]
+
+
+def run(words: list[str], folder: Path) -> None:
+    """Run one line, in this process where it can be."""
+    words = shortened(words)
+    if words[0] == "lt" and not any(part in words for part in PROCESSES):
+        main(words[1:])
+        return
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page, tmp_path, fake_cifar, monkeypatch, capsys):
+    text, names = page.read_text(), {}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*plugins.sys.path])
+    (tmp_path / "short.yaml").write_text(SHORT)
+    for name, make in WORLD.items():
+        if any(name in word for block in blocks(text) for word in block.text.split()):
+            make(tmp_path / name, monkeypatch)
+    for block in blocks(text):
+        if write_named(block, tmp_path):
+            continue
+        if block.language == "python":
+            exec(compile(block.text, f"{page.name}, line {block.line}", "exec"), names)
+        for words in commands(block) if block.language == "bash" else ():
+            if reason_not_to_run(words) is None:
+                with capsys.disabled():
+                    print(f"{page.name}: {shlex.join(words)}")
+                try:
+                    run(words, tmp_path)
+                except SystemExit as stop:
+                    assert not stop.code, f"{shlex.join(words)}: {capsys.readouterr().err}"
+    plugins.import_plugins([])
+
+
+def test_scripts_name_what_there_is():
+    for script in (ROOT / "docs").glob("*.sh"):
+        assert "lt " in script.read_text()
