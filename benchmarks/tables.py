@@ -70,8 +70,36 @@ def headline_table() -> str:
     return "\n".join(lines)
 
 
+PAIRED = {  # docs/choose.md: configuration, what it is, how many networks of parameters
+    "teacher": "six balanced networks (`teacher`) | 6 x",
+    "ncl": "three that teach each other (`ncl`) | 3 x",
+    "mdcs": "three skills, self-distilled (`mdcs`) | 3 x",
+    "mcsm": "three skills, taught (`mcsm`) | 3 x",
+    "students": "three skills, not taught (`students`) | 3 x",
+    "sade": "three skills, shared trunk (`sade`) | 3 x",
+    "mcem_bcl": "three skills, balanced contrast (`mcem_bcl`) | 3 x",
+    "balpoe": "three skills, mixup (`balpoe`) | 3 x",
+    "mcem": "three skills, contrast as published (`mcem`) | 3 x",
+}
+
+
+def paired_table() -> str:
+    """Markdown: ensembles less one network under balanced softmax, paired by seed."""
+    figures = _read("methods")
+    lines = ["| against `bs` | parameters | all | many | few |", "|---" * 5 + "|"]
+    for name, title in PAIRED.items():
+        cells = []
+        for column in ("acc", "acc_many", "acc_few"):
+            gains = [100 * (run["test"][column] - figures["bs"][s]["test"][column]) for s, run in figures[name].items()]
+            error = statistics.stdev(gains) / len(gains) ** 0.5
+            cells.append(f"{statistics.mean(gains):+.1f} ± {error:.1f}")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table,
+    "paired": paired_table,
     "methods": lambda: methods.table(_read("methods"), shipped(ROOT / "configs")),
     "distillation": lambda: digits.table(_read("digits")),
     "cifar": cifar.accuracy_table,

@@ -40,19 +40,16 @@ def own(tmp_path, monkeypatch):
     plugins.import_plugins([])
 
 
-def test_the_documented_example(tmp_path, monkeypatch, own, capsys):
+def test_the_documented_examples_together(tmp_path, monkeypatch, own):
+    """A loss, a backbone, a set and a method of one's own, by name from YAML."""
     monkeypatch.chdir(tmp_path)
-    Path("smooth.py").write_text(re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1])
-    lines = re.search(r"```bash\n(.*?)```", PAGE, re.DOTALL)[1].splitlines()
-    train, test = (shlex.split(line)[1:] for line in lines)
-    main([*train, *SHORT, *QUIET])
-    assert "smooth.Smooth" in load(Path("runs/smooth/last.ckpt"))["lt_config"]
-    main([*test, *QUIET])
-    Path("own.yaml").write_text(re.search(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1])
-    with pytest.raises(SystemExit) as stop:
-        main([*train, "--config", "own.yaml", "--print_config"])
-    assert stop.value.code == 0
-    assert "share: 0.2" in capsys.readouterr().out
+    for name, text in re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL):
+        Path(name).write_text(text)
+        assert text.count("\n") <= 30
+    line = next(line for line in PAGE.splitlines() if "own.yaml --plugins" in line)
+    main([*shlex.split(line)[1:], *SHORT, *QUIET])
+    config = load(Path("runs/own/last.ckpt"))["lt_config"]
+    assert all(name in config for name in ("smooth.Smooth", "plain.Plain", "colours.Colours", "joint.Joint"))
 
 
 def test_a_checkpoint_needs_the_plugin_of_its_classes(tmp_path, own, capsys):

@@ -30,6 +30,9 @@ NOT_RUN = {
 }
 """Parts of lines that are not run, and why not. What is `lt fit` in them is parsed."""
 
+AWAITED = {"export", "report", "compare", "reproduce", "card", "push", "doctor", "quickstart"}
+"""Commands that pages describe and that are not there yet: none, where this is released."""
+
 
 class Block(NamedTuple):
     """A fenced block.

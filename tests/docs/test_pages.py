@@ -1,16 +1,17 @@
 """Every code block of README and docs is understood: the quick form of ``test_pages_run.py``."""
 
 import ast
+import re
 import subprocess
-from difflib import get_close_matches
 
 import pytest
 import yaml
 from commands import ROOT, fit
-from pages import FENCED, LANGUAGES, NAMED, NOT_RUN, PAGES, blocks, commands
+from pages import AWAITED, FENCED, LANGUAGES, NAMED, NOT_RUN, PAGES, blocks, commands
 
 from lt_lightning import cli, plugins
 from lt_lightning.checkpoints import stored_config
+from lt_lightning.commands import SMALL, TRAINER, main
 
 BLOCKS = [(page, block) for page in PAGES for block in blocks(page.read_text())]
 LINES = [(page, words) for page, block in BLOCKS if block.language == "bash" for words in commands(block)]
@@ -57,12 +58,39 @@ def test_every_command_is_understood(page, stored, tmp_path, monkeypatch, capsys
             continue
         if words[1] in ("fit", "validate", "test"):
             with pytest.raises(SystemExit) as stop:
-                cli.main([*words[1:], "--print_config"])
+                main([*words[1:], "--print_config"])
             assert stop.value.code == 0, (words, capsys.readouterr().err)
         else:
-            known = {name.split()[0] for name in cli.SMALL} | {"predict"}
-            assert words[1] in known or words[1].startswith("--"), (words, get_close_matches(words[1], known))
+            names = {*TRAINER, *SMALL, *AWAITED, "--help"}
+            assert {words[1], " ".join(words[1:3])} & names, words
     plugins.import_plugins([])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_and_files_exist(page):
+    text = page.read_text()
+    for path in re.findall(r"`((?:lt_lightning|configs|benchmarks|tests)/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), path
+    for path in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (page.parent / path).exists(), path
+    for target in re.findall(r"\bmake ([a-z][\w-]+)\b", "\n".join(re.findall(r"`[^`]+`|^make .*$", text, re.MULTILINE))):
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_tables_are_those_that_were_measured(monkeypatch):
+    """`make tables` would change nothing."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import tables
+
+    for page in tables.PAGES:
+        assert tables.filled(page.read_text()) == page.read_text(), page
+
+
+def test_the_readme_is_short():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    screen = "\n".join(lines[:60])
+    assert all(part in screen for part in ("pip install", "lt fit", "<!-- end -->", "<!-- picture -->"))
+    assert len(lines) <= 250
 
 
 def test_what_is_not_run_is_there():

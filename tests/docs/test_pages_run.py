@@ -15,7 +15,7 @@ from commands import ROOT
 from pages import PAGES, WORLD, blocks, commands, reason_not_to_run, write_named
 
 from lt_lightning import plugins
-from lt_lightning.cli import main
+from lt_lightning.commands import main
 
 pytestmark = pytest.mark.docs
 SHORT = "trainer: {max_epochs: 1, check_val_every_n_epoch: 1, limit_train_batches: 2, enable_progress_bar: false}\n"
