@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,6 +39,9 @@ def own(tmp_path, monkeypatch):
 
     yield write
     plugins.import_plugins([])
+    for name, module in [*sys.modules.items()]:
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def test_the_documented_examples_together(tmp_path, monkeypatch, own):

@@ -7,9 +7,9 @@ import subprocess
 import pytest
 import yaml
 from commands import ROOT, fit
-from pages import AWAITED, FENCED, LANGUAGES, NAMED, NOT_RUN, PAGES, blocks, commands
+from pages import AWAITED, FENCED, LANGUAGES, NAMED, NOT_RUN, PAGES, blocks, commands, write_named
 
-from lt_lightning import cli, plugins
+from lt_lightning import cli
 from lt_lightning.checkpoints import stored_config
 from lt_lightning.commands import SMALL, TRAINER, main
 
@@ -44,13 +44,10 @@ def test_python_and_yaml_can_be_read(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_is_understood(page, stored, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [*plugins.sys.path])
+def test_every_command_is_understood(page, stored, alone, monkeypatch, capsys):
     monkeypatch.setattr(cli, "stored_config", lambda path: stored)
     for block in blocks(page.read_text()):
-        if block.language in ("python", "yaml") and (found := NAMED.match(block.text)):
-            (tmp_path / found[1]).write_text(block.text[found.end() :])
+        write_named(block, alone)
     for words in (words for other, words in LINES if other == page):
         if words[0] in ("srun", "torchrun"):
             words = words[words.index("lt") if "lt" in words else words.index("lt_lightning") :]
@@ -63,17 +60,16 @@ def test_every_command_is_understood(page, stored, tmp_path, monkeypatch, capsys
         else:
             names = {*TRAINER, *SMALL, *AWAITED, "--help"}
             assert {words[1], " ".join(words[1:3])} & names, words
-    plugins.import_plugins([])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_targets_and_files_exist(page):
-    text = page.read_text()
+    text = FENCED.sub("", page.read_text())
     for path in re.findall(r"`((?:lt_lightning|configs|benchmarks|tests)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / path).exists(), path
-    for target in re.findall(r"\bmake ([a-z][\w-]+)\b", "\n".join(re.findall(r"`[^`]+`|^make .*$", text, re.MULTILINE))):
+    for target in re.findall(r"\bmake ([a-z][\w-]+)\b", "\n".join(re.findall(r"`[^`]+`|^make .*$", page.read_text(), re.MULTILINE))):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 

@@ -1,6 +1,7 @@
 """Every code block of README and docs runs, page by page, in a folder with small data: ``make docs``.
 
-``lt fit`` is shortened to an epoch of two steps, and to small networks where images are files; nothing else is changed.
+``lt fit`` is shortened to an epoch of two steps, to small networks where images are files, and to the imbalance that the
+small CIFAR has; nothing else is changed.
 Lines that are not run are those of :data:`pages.NOT_RUN`.
 """
 
@@ -14,7 +15,6 @@ import pytest
 from commands import ROOT
 from pages import PAGES, WORLD, blocks, commands, reason_not_to_run, write_named
 
-from lt_lightning import plugins
 from lt_lightning.commands import main
 
 pytestmark = pytest.mark.docs
@@ -30,8 +30,9 @@ def shortened(words: list[str]) -> list[str]:
     """``lt fit`` of an epoch; other commands as they are."""
     if words[:2] != ["lt", "fit"] and "lt_lightning" not in words:
         return words
-    is_files = any(part in word for word in words for part in FILES)
-    return [*words, "--config", "short.yaml", *(SMALL if is_files else [])]
+    small = SMALL if any(part in word for word in words for part in FILES) else []
+    cifar = ["--data.imbalance_factor", "6"] if any("cifar100_lt" in word for word in words) else []
+    return [*words, "--config", "short.yaml", *small, *cifar]
 
 
 def run(words: list[str], folder: Path) -> None:
@@ -46,16 +47,14 @@ def run(words: list[str], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_page(page, tmp_path, fake_cifar, monkeypatch, capsys):
-    text, names = page.read_text(), {}
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.path", [*plugins.sys.path])
-    (tmp_path / "short.yaml").write_text(SHORT)
+def test_page(page, alone, fake_cifar, monkeypatch, capsys):
+    text, names = page.read_text(), {"__name__": "page"}
+    (alone / "short.yaml").write_text(SHORT)
     for name, make in WORLD.items():
         if any(name in word for block in blocks(text) for word in block.text.split()):
-            make(tmp_path / name, monkeypatch)
+            make(alone / name, monkeypatch)
     for block in blocks(text):
-        if write_named(block, tmp_path):
+        if write_named(block, alone):
             continue
         if block.language == "python":
             exec(compile(block.text, f"{page.name}, line {block.line}", "exec"), names)
@@ -64,10 +63,9 @@ def test_page(page, tmp_path, fake_cifar, monkeypatch, capsys):
                 with capsys.disabled():
                     print(f"{page.name}: {shlex.join(words)}")
                 try:
-                    run(words, tmp_path)
+                    run(words, alone)
                 except SystemExit as stop:
                     assert not stop.code, f"{shlex.join(words)}: {capsys.readouterr().err}"
-    plugins.import_plugins([])
 
 
 def test_scripts_name_what_there_is():
