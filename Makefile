@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test soak lint format types digits methods tables lock
+.PHONY: demo test soak docs wheel wheel-check lint format types digits methods tables lock
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -17,6 +17,18 @@ test: $(STAMP) lint types
 
 soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about an hour
 	$(BIN)/python -m pytest -n auto --dist worksteal -m soak
+
+docs: $(STAMP)  # the site in build/docs, its notebooks, and every block of code in README and docs: some minutes
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -W --keep-going -q -E -b html docs build/docs
+	$(BIN)/python -m pytest -n auto --dist worksteal -m docs
+
+wheel:  # what is published, in dist
+	rm -rf dist
+	$(PYTHON) -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+wheel-check: wheel  # it is small, and works in a fresh environment without the repository
+	PYTHON=$(PYTHON) bash .ci/wheel
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -3,6 +3,8 @@
 import ast
 import re
 import subprocess
+import tomllib
+from importlib import import_module
 
 import pytest
 import yaml
@@ -13,6 +15,7 @@ from lt_lightning import cli
 from lt_lightning.checkpoints import stored_config
 from lt_lightning.commands import SMALL, TRAINER, main
 
+PACKAGE = ROOT / "lt_lightning"
 BLOCKS = [(page, block) for page in PAGES for block in blocks(page.read_text())]
 LINES = [(page, words) for page, block in BLOCKS if block.language == "bash" for words in commands(block)]
 
@@ -69,7 +72,9 @@ def test_targets_and_files_exist(page):
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / path).exists(), path
-    for target in re.findall(r"\bmake ([a-z][\w-]+)\b", "\n".join(re.findall(r"`[^`]+`|^make .*$", page.read_text(), re.MULTILINE))):
+    for target in re.findall(
+        r"\bmake ([a-z][\w-]+)\b", "\n".join(re.findall(r"`[^`]+`|^make .*$", page.read_text(), re.MULTILINE))
+    ):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
 
 
@@ -80,6 +85,24 @@ def test_tables_are_those_that_were_measured(monkeypatch):
 
     for page in tables.PAGES:
         assert tables.filled(page.read_text()) == page.read_text(), page
+
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation.keys() >= {"cff-version", "message", "title", "authors"}
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert len(project["dependencies"]) <= 12
+
+
+@pytest.mark.parametrize(
+    "package", sorted(path.parent for path in PACKAGE.rglob("__init__.py")), ids=lambda path: path.name
+)
+def test_every_public_name_is_on_the_api_page(package):
+    """Sphinx's automodule shows what ``__all__`` names."""
+    name = ".".join(package.relative_to(ROOT).parts)
+    if hasattr(import_module(name), "__all__"):
+        assert f".. automodule:: {name}\n" in (ROOT / "docs" / "api.md").read_text()
 
 
 def test_the_readme_is_short():
