@@ -59,8 +59,17 @@ def public_name(target: str) -> str | None:
     return f"{parent}.{name}" if name in getattr(importlib.import_module(parent), "__all__", ()) else None
 
 
+def exists(target: str) -> bool:
+    """Whether a name of the package can be imported."""
+    module, _, name = target.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), name)
+    except ImportError:
+        return module.count(".") > 0 and exists(module)
+
+
 def find(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Any) -> Any:
-    """Resolve a reference to a public name by the path of its module, or by the name alone."""
+    """Resolve a reference to a public name by the path of its module, or by the name alone; others stay text."""
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
@@ -68,7 +77,7 @@ def find(app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Any) -
     objects = env.get_domain("py").objects
     names = [name] if name in objects else [key for key in objects if key.rpartition(".")[2] == target]
     if len(names) != 1:
-        return None
+        return content if target.startswith("lt_lightning.") and exists(target) else None
     domain, place = env.get_domain("py"), node.get("refdoc", "")
     found = domain.resolve_xref(env, place, app.builder, node["reftype"], names[0], node, content)
     return found or domain.resolve_xref(env, place, app.builder, "obj", names[0], node, content)
