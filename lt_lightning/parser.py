@@ -19,8 +19,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from lt_lightning.commands import TRAINER
 from lt_lightning.errors import LtError
 from lt_lightning.help import KNOBS, short_help
-from lt_lightning.on_images import OWN
 from lt_lightning.models.backbones import BACKBONES
+from lt_lightning.on_images import OWN
 from lt_lightning.shipped import shipped_configs
 from lt_lightning.strict_yaml import read_text, read_yaml
 from lt_lightning.trust import refused_name, trust_only_known
