@@ -16,3 +16,14 @@ class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Refuse."""
         raise LtError(message, self.prog, f"`{self.prog} --help` shows the options")
+
+
+def truth(text: str) -> bool:
+    """``true`` or ``false``, of which ``bool`` would make True alike.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+    """
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
+    return text.lower() == "true"

@@ -96,6 +96,15 @@ def read_out(module: nn.Module, temperatures: Temperatures, target: Tensor | Non
     return ForPrior(module, temperatures.balanced, target.to(module.get_buffer("offset")))
 
 
+def say_what_is_doubtful(module: nn.Module, temperatures: Temperatures, target: Tensor | None) -> None:
+    """Print what a user should know of predictions that :func:`read_out` makes of the same."""
+    if temperatures.measured_on == "test":
+        print("lt: the temperature was measured on test images, as this set has no others for validation")
+    inexact = sorted({type(loss).__name__ for loss in module.losses if not loss.is_exact})  # type: ignore[union-attr]
+    if target is not None and inexact:
+        print(f"lt: which prior logits carry is known only roughly under {', '.join(inexact)}: so is the correction")
+
+
 def beside(checkpoint: str) -> str:
     """Name of the file in which ``lt validate`` leaves the temperatures of a checkpoint."""
     return f"{Path(checkpoint).stem}.temperature.json"

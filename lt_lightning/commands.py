@@ -25,7 +25,7 @@ NOISE = (  # true, but nothing that a user of this command has to know
     "LeafSpec|does not have many workers|exists and is not empty|smaller than the logging interval"
     "|is not supported by the model summary|your dataloader is not resumable|skip_none|add_instantiator"
     "|instantiate_classes|JsonargparseDeprecationWarning|It is recommended to use .self.log"
-    "|in eval mode at the start of training|The dirpath has changed"
+    "|in eval mode at the start of training|The dirpath has changed|is already saved during checkpointing"
 )
 
 
@@ -55,6 +55,7 @@ SMALL = {
     "predict": Command("lt_lightning.on_images", "predict", TRAINER["predict"]),
     "card": Command("lt_lightning.finished.card", "write_card", "a model card of a finished run"),
     "compare": Command("lt_lightning.finished.compare", "compare_runs", "methods over their seeds, and how sure it is"),
+    "export": Command("lt_lightning.export.command", "export_checkpoint", "one file of ONNX, pt2 or safetensors"),
     "data check": Command("lt_lightning.check", "check_data", "what is wrong with a folder or a table of images"),
     "data prepare": Command("lt_lightning.prepare", "prepare_data", "what a known set needs, and whether it is there"),
     "doctor": Command(

@@ -4,7 +4,7 @@ import argparse
 from itertools import islice
 from pathlib import Path
 
-from lt_lightning.arguments import Arguments
+from lt_lightning.arguments import Arguments, truth
 from lt_lightning.errors import LtError
 from lt_lightning.rows import check_rows_file
 
@@ -114,8 +114,8 @@ def _parser() -> Arguments:
     parser = Arguments(prog="lt predict", add_help=False, allow_abbrev=False)
     parser.add_argument("-o", dest="file", type=Path)
     parser.add_argument("--top_k", type=_count, default=5)
-    parser.add_argument("--all_probabilities", type=_truth, default=False)
-    parser.add_argument("--calibrated", type=_truth, default=False)
+    parser.add_argument("--all_probabilities", type=truth, default=False)
+    parser.add_argument("--calibrated", type=truth, default=False)
     parser.add_argument("--target_prior")
     return parser
 
@@ -124,12 +124,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text}")
     return int(text)
-
-
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"expected true or false, got {text}")
-    return text.lower() == "true"
 
 
 def _checkpoint(words: list[str]) -> Path:

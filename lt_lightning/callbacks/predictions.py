@@ -8,7 +8,13 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, distributed
 
-from lt_lightning.calibration import Temperatures, measured_temperatures, read_out, target_log_prior
+from lt_lightning.calibration import (
+    Temperatures,
+    measured_temperatures,
+    read_out,
+    say_what_is_doubtful,
+    target_log_prior,
+)
 from lt_lightning.callbacks.gathering import of_all_processes
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.errors import LtError
@@ -58,7 +64,7 @@ class Predictions(Callback):
         if self.target_prior is not None:
             target = target_log_prior(self.target_prior, data.class_names, data.class_counts)
         if trainer.is_global_zero:
-            _say_what_is_doubtful(pl_module, temperatures, target)
+            say_what_is_doubtful(pl_module, temperatures, target)
         self.read_out = read_out(pl_module, temperatures, target)
         none = torch.zeros(0, dtype=torch.int64)  # a process may get no image
         self._parts, self._errors = [self._columns(torch.zeros(0, len(data.class_counts)), none, none)], {}
@@ -128,14 +134,6 @@ class Predictions(Callback):
 
 def _nth(name: str, k: int) -> str:
     return name if k == 1 else f"{name}_{k}"
-
-
-def _say_what_is_doubtful(module: LightningModule, temperatures: Temperatures, target: Tensor | None) -> None:
-    if temperatures.measured_on == "test":
-        print("lt: the temperature was measured on test images, as this set has no others for validation")
-    inexact = sorted({type(loss).__name__ for loss in module.losses if not loss.is_exact})  # type: ignore[union-attr]
-    if target is not None and inexact:
-        print(f"lt: which prior logits carry is known only roughly under {', '.join(inexact)}: so is the correction")
 
 
 def _errors_of_all(part: dict[int, str], trainer: Trainer) -> dict[int, str]:
