@@ -29,7 +29,7 @@ NOT_RUN = {
 
 RUN_ELSEWHERE = {"export.md": "tests/export runs its blocks on what it has exported"}
 """Pages that are parsed here, and run there."""
-AWAITED = {"predict", "export", "compare", "reproduce", "card", "push", "doctor", "quickstart"}
+AWAITED = {"export", "compare", "reproduce", "card", "push", "doctor", "quickstart"}
 """Commands that pages describe and that are not there yet: none, where this is released."""
 
 
