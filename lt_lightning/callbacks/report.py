@@ -59,7 +59,9 @@ class Report(Callback):
             self.best = self.last
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report on validation, where there was one."""
+        """Report on validation, where there was one; a finished run with nothing left to train has been reported."""
+        if self.last and not _evaluation(trainer).predictors:
+            return
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         selected_on = "test" if data.selected_on_test else "validation"
         time = next(callback for callback in trainer.callbacks if isinstance(callback, TrainingTime))  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from commands import ROOT, fit, load
+from commands import QUIET, ROOT, fit, load
 from copies import differences
 
 from lt_lightning.callbacks import TrainingLog
@@ -91,3 +91,10 @@ def test_resume_names_a_run(tmp_path, monkeypatch, teacher, uninterrupted):
     train_until(2 * STEPS, tmp_path, monkeypatch, *teacher)
     main(["fit", "--resume", str(tmp_path)])
     assert_same(load(tmp_path / "last.ckpt")["state_dict"], uninterrupted["state_dict"])
+
+
+def test_a_finished_run_has_nothing_left_to_train(tmp_path):
+    run = fit(tmp_path / "run", "--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1")
+    before = (run / "summary.json").read_bytes()
+    main(["fit", "--resume", str(run), *QUIET])
+    assert (run / "summary.json").read_bytes() == before
