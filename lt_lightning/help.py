@@ -8,7 +8,7 @@ from lt_lightning.data import LongTailDataModule
 from lt_lightning.modules import LongTailModule
 
 KNOBS = {
-    "--config FILE": "a configuration; several merge, the later one wins, and flags win over all",
+    "--config FILE": "a configuration; several merge; of files and flags, what stands later wins",
     "--ckpt_path FILE": "a checkpoint to resume (fit) or to use; it brings its own configuration",
     "--resume RUN": "go on with the run in a folder, as it was (fit); the same command again does so, too",
     "--allow_inexact BOOL": "go on with other processes or batches: the epoch that was begun, anew (false)",
