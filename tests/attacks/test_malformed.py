@@ -174,7 +174,6 @@ CONFIG: dict[str, Case] = {
     "no teacher": (method("mcsm", "--model.teacher", "nowhere.yaml"), "nowhere.yaml"),
     # words
     "an unknown command": (lambda _: ["fut"], "fit"),
-    "no command": (lambda _: [], "fix: "),
     "nothing to train": (lambda _: ["fit"], "model"),
     "nothing to test": (lambda _: ["test"], "model"),
     "an empty word": (lambda _: [""], "fix: "),

@@ -34,7 +34,7 @@ def batches(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("method", RUNS)
+@pytest.mark.parametrize("method", ["ema", "FolderLT", pytest.param("mcem", marks=pytest.mark.soak)])
 def test_workers_and_repetition_change_nothing_and_the_seed_everything(method, tmp_path, batches):
     data = ["--data.root", str(tree(tmp_path / "images"))] if method == "FolderLT" else []
 

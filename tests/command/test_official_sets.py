@@ -22,7 +22,11 @@ RECIPES = [  # set, overlay, method
 ]
 
 
-@pytest.mark.parametrize(("name", "overlay", "method"), RECIPES)
+LARGE = "places_lt_experts"  # of ResNet-152s
+QUICK = [pytest.param(*recipe, marks=pytest.mark.soak) if LARGE in recipe else recipe for recipe in RECIPES]
+
+
+@pytest.mark.parametrize(("name", "overlay", "method"), QUICK)
 def test_recipe(name, overlay, method, tmp_path, monkeypatch):
     module, root = make(name, tmp_path / "images", monkeypatch), ["--root", str(tmp_path / "images")]
     lists = str(tmp_path / "images" / "lists")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from commands import QUIET, ROOT, fit, load, refusal
 
-from lt_lightning import plugins, recipes
+from lt_lightning import child, plugins
 from lt_lightning.checkpoints import load_module
 from lt_lightning.commands import main
 from lt_lightning.errors import LtError
@@ -81,7 +81,7 @@ def test_what_is_trained_first_gets_the_plugins(tmp_path, own, monkeypatch):
         seen.append((command, env))
         return 1
 
-    monkeypatch.setattr(recipes, "run", run)
+    monkeypatch.setattr(child, "run", run)
     first, second = own("beta"), own("gamma")
     students = [
         "fit",

@@ -55,7 +55,7 @@ def assert_same(a, b):
 
 def test_resume_needs_no_configuration(tmp_path, monkeypatch, teacher, uninterrupted):
     train_until(2 * STEPS, tmp_path, monkeypatch, *teacher)
-    main(["fit", "--ckpt_path", str(tmp_path / "last.ckpt")])
+    main(["fit", "--ckpt_path", str(tmp_path / "last.ckpt"), *QUIET])
     assert_same(load(tmp_path / "last.ckpt")["state_dict"], uninterrupted["state_dict"])
     with (tmp_path / "metrics.csv").open(newline="") as file:
         epochs = [row["epoch"] for row in csv.DictReader(file) if row["train/loss"]]
