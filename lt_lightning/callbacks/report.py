@@ -20,7 +20,7 @@ from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
 from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
-from lt_lightning.run_folder import read_summary
+from lt_lightning.run_folder import is_finished, read_summary
 from lt_lightning.whole_files import write_whole
 
 
@@ -59,8 +59,8 @@ class Report(Callback):
             self.best = self.last
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report on validation, where there was one; a finished run with nothing left to train has been reported."""
-        if self.last and not _evaluation(trainer).predictors:
+        """Report on validation, where there was one; a run that trained to its end before may have been reported."""
+        if self.last and not _evaluation(trainer).predictors and is_finished(Path(trainer.default_root_dir)):
             return
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         selected_on = "test" if data.selected_on_test else "validation"
@@ -80,16 +80,17 @@ class Report(Callback):
         file = folder / "summary.json"
         summary = read_summary(file)
         summary |= {**_describe(trainer, pl_module, split), split: figures}
-        if figures["last"]:
-            show_report(folder, summary, split, class_figures(trainer))
+        measured = _evaluation(trainer).predictors  # none where nothing was left to do: classes are not known then
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(file, json.dumps(summary, indent=2) + "\n")
-            if figures["last"]:
+            if measured:
                 _write_per_class(folder / "per_class.csv", trainer, split)
+            write_whole(file, json.dumps(summary, indent=2) + "\n")  # last: with it a run is finished
         except OSError as error:
-            fix = "name another folder by --trainer.default_root_dir"
+            fix = "make room, or allow it, and give the command again: nothing is trained twice"
             raise LtError(f"the report cannot be written ({error.strerror})", str(folder), fix) from error
+        if figures["last"]:
+            show_report(folder, summary, split, class_figures(trainer) if measured else [])
 
 
 def _figures(trainer: Trainer, split: str) -> Figures:
@@ -148,8 +149,10 @@ def _write_per_class(file: Path, trainer: Trainer, split: str) -> None:
     columns: dict[str, list[float]] = {}
     for p in _evaluation(trainer).predictors:
         columns |= {"images": p.accuracy.class_images.tolist(), f"{p.prefix}acc": p.accuracy.class_accuracy.tolist()}
-    old = list(csv.DictReader(file.open(newline=""))) if file.is_file() else []
-    rows: list[dict[str, Any]] = [row for row in old if row.get("split") != split]
+    rows = list[dict[str, Any]]()
+    if file.is_file():
+        with file.open(encoding="utf-8", errors="surrogateescape", newline="") as old:  # as write_whole writes names
+            rows = [row for row in csv.DictReader(old) if row.get("split") != split]
     for c, name in enumerate(data.class_names):
         group = next(group for group, mask in groups.items() if mask[c])
         row = {"split": split, "class": c, "name": name, "train_images": counts[c], "group": group}

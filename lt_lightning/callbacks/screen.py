@@ -54,7 +54,8 @@ def show_report(folder: Path, summary: dict[str, Any], split: str, classes: list
     console.print(report_table(folder, summary, split))
     measured = sorted((c for c in classes if c.accuracy == c.accuracy), key=lambda c: (c.accuracy, -c.train_images))
     worst = [f"{_printable(c.name)} {100 * c.accuracy:.1f} ({c.train_images})" for c in measured[:WORST]]
-    console.print(Text(f"worst classes, accuracy in % (training images): {', '.join(worst)}"))
+    if worst:
+        console.print(Text(f"worst classes, accuracy in % (training images): {', '.join(worst)}"))
     if split == "val":
         run = shlex.quote(str(folder))
         console.print(Text("\n".join(_next(run))), soft_wrap=True)
