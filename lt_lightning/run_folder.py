@@ -19,6 +19,8 @@ TRAINED_FIRST = (TEACHER, "first_stage")
 """Arguments of a model that name another model, and the folders, within a run's, of those that are trained for it."""
 PER_IMAGE = "per_image.csv"
 """Class and predicted class of each test image, in the order of the set."""
+DIGITS = 15
+"""Of the largest number that any run has."""
 ANOTHER = "name another folder by --trainer.default_root_dir"
 
 
@@ -98,7 +100,7 @@ def read_summary(file: Path) -> dict[str, Any]:
         LtError: It is damaged.
     """
     try:
-        summary = json.loads(file.read_text()) if file.is_file() else {}
+        summary = json.loads(file.read_text(), parse_int=_whole) if file.is_file() else {}
     except (ValueError, RecursionError) as error:
         raise LtError(
             f"this file is damaged ({error})", str(file), "remove it; `lt test` measures figures anew"
@@ -106,3 +108,10 @@ def read_summary(file: Path) -> dict[str, Any]:
     if not isinstance(summary, dict):
         raise LtError("this is no file of a run", str(file), "remove it; `lt test` measures figures anew")
     return summary
+
+
+def _whole(text: str) -> int:
+    """A whole number that a float can hold exactly, too."""
+    if len(text) > DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)

@@ -11,7 +11,7 @@ FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sort
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
     "data": ("regular", "whole_files"),
-    "plots": ("run_folder", "tail", "whole_files", "regular", "arguments", "redaction"),
+    "plots": ("run_folder", "summary", "tail", "whole_files", "regular", "arguments", "redaction"),
     "check": ("data", "arguments", "plots", "tail"),
     "tail.py": (),
     "losses": (),

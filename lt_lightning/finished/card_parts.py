@@ -64,7 +64,7 @@ def title(run: Run) -> str:
     if method := method_of(run):
         lines.append(f"Method: {_text(method.name)}. {_text(method.idea[0].upper() + method.idea[1:])}")
     members = run.summary["losses"]
-    network = (run.config.get("model") or {}).get("init_args", {}).get("backbone")
+    network = ((run.config.get("model") or {}).get("init_args") or {}).get("backbone")
     parts = [
         f"module {run.summary['model']}, {'losses' if len(members) > 1 else 'loss'} {', '.join(members)}",
         f"network {network}" if network else "",

@@ -1,10 +1,11 @@
 """What is known of several methods: means over seeds, costs, and how sure differences are."""
 
-import statistics
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from lt_lightning.errors import LtError
 from lt_lightning.finished.bootstrap import Interval
@@ -23,7 +24,8 @@ class Spread(NamedTuple):
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
         """Of one value a seed."""
-        return cls(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None)
+        with np.errstate(invalid="ignore"):  # a figure of a run that diverged is no number
+            return cls(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 class Row(NamedTuple):

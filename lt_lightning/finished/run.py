@@ -14,10 +14,10 @@ from lt_lightning.environment import FILE
 from lt_lightning.errors import LtError
 from lt_lightning.run_folder import TRAINED_FIRST, read_summary
 from lt_lightning.strict_yaml import read_text, read_yaml
+from lt_lightning.summary import read_described
 
-DESCRIBED: dict[str, type] = {"model": str, "losses": list, "data": str, "seed": int, "train_images": int}
-DESCRIBED |= {"groups": dict, "params": int, "macs": int}
-"""What ``summary.json`` says of any run, with its types."""
+PARTS = ("trainer", "model", "data", "optimizer", "lr_scheduler")
+"""Of a configuration: each a mapping, as are its arguments."""
 
 
 class Measured(NamedTuple):
@@ -56,18 +56,10 @@ class Run(NamedTuple):
     classes: list[dict[str, str]]
 
     def measured(self, split: str) -> Measured | None:
-        """What was measured on a split, at the end of training or by ``lt test``; None where nothing was.
-
-        Raises:
-            LtError: The summary is damaged.
-        """
+        """What was measured on a split, at the end of training or by ``lt test``; None where nothing was."""
         part = self.summary.get(split, {})
-        if not isinstance(figures := part.get("last", {}), dict):
-            raise _damaged(self.folder, split)
-        if not figures:
+        if not (figures := part.get("last")):
             return None
-        if not all(isinstance(value, int | float) for value in figures.values()):
-            raise _damaged(self.folder, split)
         checkpoint = Path(str(part.get("checkpoint", "last.ckpt"))).stem
         selected = part.get("selected_on") == "test" and checkpoint != "last"
         return Measured(split, checkpoint, selected, part.get("images"), figures)
@@ -80,7 +72,7 @@ class Run(NamedTuple):
     def seconds(self) -> float | None:
         """Seconds of training; None where the run does not say."""
         seconds = self.summary.get("val", {}).get("train_seconds")
-        return float(seconds) if isinstance(seconds, int | float) and math.isfinite(seconds) else None
+        return float(seconds) if seconds is not None and math.isfinite(seconds) else None
 
     def trained_first(self) -> list["Run"]:
         """The teacher or first stage of this run and, after it, theirs; those whose folders are there."""
@@ -109,15 +101,10 @@ def read_run(folder: Path) -> Run:
     Raises:
         LtError: It holds no run that was trained to its end, or a file of it is damaged.
     """
-    file = folder / "summary.json"
     if not folder.is_dir():
         raise LtError("there is no such folder", str(folder), "name the folder of a run, such as runs/mcsm")
-    summary = read_summary(file)
-    parts = (summary.get(split, {}) for split in ("val", "test"))
-    if not all(isinstance(summary.get(key), kind) for key, kind in DESCRIBED.items()) or not all(map(_is_plain, parts)):
-        what = "it is damaged" if summary else "no run was trained or tested to its end here"
-        raise LtError(what, str(file), "train it to its end (`lt fit --resume RUN`), or name the folder of a run")
-    return Run(folder, summary, _config(folder / "config.yaml"), read_summary(folder / FILE), _classes(folder))
+    summary = read_described(folder)
+    return Run(folder, summary, _config(folder / "config.yaml"), _environment(folder / FILE), _classes(folder))
 
 
 def _config(file: Path) -> dict[str, Any]:
@@ -127,9 +114,28 @@ def _config(file: Path) -> dict[str, Any]:
         config: dict[str, Any] = read_yaml(read_text(file))
     except (yaml.YAMLError, ValueError) as error:
         raise LtError(f"this configuration is damaged: {error}"[:300], str(file), "remove it") from error
-    if not _is_plain(config) or not all(_is_plain(config.get(part, {})) for part in ("trainer", "model", "data")):
+    config = {key: part for key, part in config.items() if part is not None} if _is_plain(config) else {}
+    parts = [config.get(part, {}) for part in PARTS]
+    if not config or not all(_is_plain(part) and _is_plain(part.get("init_args") or {}) for part in parts):
         raise LtError("this is no configuration of a run", str(file), "remove it")
     return config
+
+
+def _environment(file: Path) -> dict[str, Any]:
+    environment = read_summary(file)
+    earlier = environment.get("earlier") or []
+    if not isinstance(earlier, list) or not all(
+        _is_plain(part) and _is_sound(part) for part in (environment, *earlier)
+    ):
+        raise LtError("this does not say what a run was made with", str(file), "remove it")
+    return environment
+
+
+def _is_sound(environment: dict[str, Any]) -> bool:
+    lists = (environment.get(key) or [] for key in ("devices", "configs"))
+    return _is_plain(environment.get("versions") or {}) and all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists
+    )
 
 
 def _classes(folder: Path) -> list[dict[str, str]]:
@@ -150,8 +156,3 @@ def _classes(folder: Path) -> list[dict[str, str]]:
 
 def _is_plain(part: Any) -> bool:
     return isinstance(part, dict)
-
-
-def _damaged(folder: Path, split: str) -> LtError:
-    what = f"its figures of {split} are damaged"
-    return LtError(what, str(folder / "summary.json"), "remove it; `lt test` measures figures anew")

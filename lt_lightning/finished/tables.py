@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from lt_lightning.finished.bootstrap import Interval
 from lt_lightning.finished.comparison import Comparison, Row, Spread
@@ -100,7 +100,7 @@ def _table(comparison: Comparison, columns: dict[str, Callable[[Row], str]]) -> 
     for title in columns:
         table.add_column(title, justify="right", no_wrap=True)
     for row in comparison.rows:
-        table.add_row(escape(row.name), *(escape(of(row).replace(" ± ", "±")) for of in columns.values()))
+        table.add_row(Text(row.name), *(of(row).replace(" ± ", "±") for of in columns.values()))
     return table
 
 

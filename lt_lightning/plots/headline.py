@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lt_lightning.plots.tables import read_summary
 from lt_lightning.run_folder import TEACHER
+from lt_lightning.summary import read_described
 
 COLUMNS = {
     "acc": "all",
@@ -39,7 +39,7 @@ def predictors(folder: Path, summary: dict[str, Any], split: str) -> list[Predic
     """The teacher where the run trained one, the members, the ensemble or single model, and that of the best epoch."""
     losses, figures = summary["losses"], summary[split]
     members = losses if len(losses) > 1 else []
-    taught = read_summary(folder / TEACHER)
+    taught = read_described(folder / TEACHER) if (folder / TEACHER / "summary.json").is_file() else {}
     rows = [Predictor("teacher", taught[split]["last"])] if split in taught else []
     for m, loss in enumerate(members, start=1):
         start = f"expert{m}/"

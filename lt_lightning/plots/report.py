@@ -12,10 +12,11 @@ from typing import Any
 from lt_lightning.errors import LtError
 from lt_lightning.plots.captions import OF_SPLIT, OF_TRAINING
 from lt_lightning.plots.headline import caption, predictors, shown_columns, shown_figure
-from lt_lightning.plots.run import MEASURED, predictor_names
-from lt_lightning.plots.tables import FIX, ClassFigures, read_classes, read_summary
+from lt_lightning.plots.run import predictor_names
+from lt_lightning.plots.tables import FIX, ClassFigures, read_classes
 from lt_lightning.redaction import redact
 from lt_lightning.regular import check_regular
+from lt_lightning.summary import MEASURED, read_described
 from lt_lightning.whole_files import write_whole
 
 TITLES = {"test": "Test images", "validate": "Validation images, by lt validate", "val": "Validation images, of fit"}
@@ -59,7 +60,7 @@ def write_report(folder: Path) -> Path:
         LtError: A file of the run is damaged.
         OSError: The report cannot be written.
     """
-    summary = read_summary(folder)
+    summary = read_described(folder)
     try:
         text = "\n".join(_parts(folder, summary))
     except (KeyError, TypeError, AttributeError) as error:

@@ -21,12 +21,9 @@ from lt_lightning.plots.tables import (
     read_epochs,
     read_losses,
     read_pairs,
-    read_summary,
 )
 from lt_lightning.plots.top_losses import read_strip, top_losses
-
-MEASURED = ("test", "validate", "val")
-"""Splits that a run may have been measured on: by ``lt test``, ``lt validate`` and at the end of ``lt fit``."""
+from lt_lightning.summary import MEASURED, read_described
 
 
 def charts(folder: Path) -> list[Chart]:
@@ -44,7 +41,7 @@ def training_charts(folder: Path) -> list[Chart]:
     Raises:
         LtError: A file is damaged.
     """
-    epochs, summary = read_epochs(folder), read_summary(folder)
+    epochs, summary = read_epochs(folder), read_described(folder)
     classes = next(filter(None, (read_classes(folder, split) for split in MEASURED)), [])
     distribution = []
     if classes:
@@ -62,7 +59,7 @@ def split_charts(folder: Path, split: str) -> list[Chart]:
     Raises:
         LtError: A file is damaged.
     """
-    summary, classes = read_summary(folder), read_classes(folder, split)
+    summary, classes = read_described(folder), read_classes(folder, split)
     if split not in summary or not classes:
         return []
     try:

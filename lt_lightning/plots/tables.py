@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from lt_lightning.errors import LtError
 from lt_lightning.plots.chart import COLOURS
 from lt_lightning.regular import check_regular
+from lt_lightning.run_folder import DIGITS
 
 T = TypeVar("T")
 Row = dict[str, str]
@@ -85,23 +85,6 @@ def read_table(file: Path, parse: Callable[[Row], T]) -> list[T]:
         raise LtError(f"this table cannot be read ({error!r})", str(file), FIX) from error
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What a run's ``summary.json`` says; nothing where it is not there.
-
-    Raises:
-        LtError: It is damaged.
-    """
-    file = folder / "summary.json"
-    check_regular(file)
-    try:
-        summary = json.loads(file.read_text()) if file.exists() else {}
-    except (OSError, ValueError) as error:
-        raise LtError(f"this summary is damaged ({error})", str(file), FIX) from error
-    if not isinstance(summary, dict):
-        raise LtError("this is no summary of a run", str(file), FIX)
-    return summary
-
-
 def read_classes(folder: Path, split: str) -> list[ClassFigures]:
     """Classes of a run, in label order, as ``per_class.csv`` has them of one split."""
 
@@ -159,7 +142,7 @@ def read_epochs(folder: Path) -> dict[int, dict[str, float]]:
 
 def _count(text: str) -> int:
     """A number of images or of a class."""
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > DIGITS:
         raise ValueError(f"{text!r} is no count")
     return int(text)
 

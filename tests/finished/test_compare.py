@@ -61,13 +61,14 @@ def test_differences_of_groups_are_means_over_classes_as_in_the_table(tmp_path):
         ("trainer", "precision", "bf16-mixed", False),
         ("data", "batch_size", 32, False),
         ("data", "root", "/elsewhere", True),
+        ("plots", "pictures", False, True),
         ("model", "backbone", "resnet20", False),
     ],
 )
 def test_what_makes_another_method(part, key, value, same, tmp_path):
     folders = [make_run(tmp_path / name) for name in ("a", "b")]
     config = yaml.safe_load((folders[1] / "config.yaml").read_text())
-    (config[part] if part == "trainer" else config[part]["init_args"])[key] = value
+    (config[part]["init_args"] if part in ("data", "model") else config.setdefault(part, {}))[key] = value
     (folders[1] / "config.yaml").write_text(yaml.safe_dump(config))
     assert (len(group_runs([read_run(folder) for folder in folders])) == 1) == same
 
@@ -153,6 +154,9 @@ def test_what_is_no_run_is_left_out_of_a_glob_but_not_taken_for_one(tmp_path, ca
         ("config.yaml", "model: [1]"),
         ("summary.json", "[" * 100_000),
         ("env.json", "{"),
+        ("env.json", '{"earlier": [1]}'),
+        ("env.json", '{"versions": "2.1"}'),
+        ("config.yaml", "optimizer: {class_path: SGD, init_args: x}"),
     ],
 )
 def test_damaged_files_are_said(file, text, tmp_path, capsys):
@@ -190,3 +194,13 @@ def test_comparing_needs_no_torch(tmp_path):
     code = f"from lt_lightning.commands import run; run(['compare', {str(tmp_path / 'a')!r}])"
     code += "; import sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_a_run_that_diverged_and_names_with_brackets_are_shown(tmp_path, capsys):
+    runs = [make_run(tmp_path / f"a[red]b_{seed}", seed) for seed in range(2)]
+    summary = json.loads((runs[0] / "summary.json").read_text())
+    summary["test"]["last"] |= {"ece": float("nan"), "nll": float("inf")}
+    (runs[0] / "summary.json").write_text(json.dumps(summary))
+    main(["compare", *map(str, runs)])
+    line = next(line for line in capsys.readouterr().out.splitlines() if "100.0" in line)
+    assert line.split() == ["a[red]b", "2", *["100.0±0.0"] * 5, "nan±nan"]

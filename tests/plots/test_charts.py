@@ -22,8 +22,9 @@ from lt_lightning.plots.groups import shot_bars
 from lt_lightning.plots.reliability import ece, reliability
 from lt_lightning.plots.run import charts, split_charts
 from lt_lightning.plots.style import shown, tendency
-from lt_lightning.plots.tables import Bin, ClassFigures, Pair, read_summary
+from lt_lightning.plots.tables import Bin, ClassFigures, Pair
 from lt_lightning.plots.top_losses import read_strip, write_strip
+from lt_lightning.summary import read_described
 
 ALL = {
     *("class_distribution", "curves", "diversity", "agreement", "training", "shot_bars_test", "acc_vs_frequency_test"),
@@ -95,7 +96,7 @@ def test_gathered_tables_are_those_of_their_charts(tmp_path: Path) -> None:
 
 
 def test_bars_are_the_figures_of_the_summary(tmp_path: Path) -> None:
-    summary = read_summary(write_run(tmp_path / "run", 20))
+    summary = read_described(write_run(tmp_path / "run", 20))
     last = summary["test"]["last"]
     chart = shot_bars(last, ["ensemble", "expert 1", "expert 2", "expert 3"], "test", 200)[0]
     bars = figure_of(chart).axes[0].patches

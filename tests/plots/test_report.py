@@ -11,7 +11,7 @@ from runs import write_run
 from lt_lightning.errors import LtError
 from lt_lightning.plots.command import report
 from lt_lightning.plots.report import ENDS, plain, write_report
-from lt_lightning.plots.tables import read_summary
+from lt_lightning.summary import read_described
 
 VOID = {"meta", "img", "br"}
 
@@ -78,7 +78,7 @@ def test_nothing_is_fetched_from_anywhere_and_no_name_is_obeyed(reported: Path) 
 @pytest.mark.parametrize("experts", [1, 3])
 def test_figures_are_those_of_the_summary(tmp_path: Path, experts: int) -> None:
     run = write_run(tmp_path / "run", 30, experts)
-    last = read_summary(run)["test"]["last"]
+    last = read_described(run)["test"]["last"]
     found = page(run)
     columns = ["acc", "acc_many", "acc_medium", "acc_few", "bal_acc", "nll", "ece"]
     prefixes = ["expert1/", "expert2/", "expert3/", ""] if experts > 1 else [""]
