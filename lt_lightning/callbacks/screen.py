@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lt_lightning.plots.headline import caption, predictors, shown_columns, shown_figure
+from lt_lightning.plots.style import shown
 
 Figures = dict[str, float]
 LINE = {"acc": "all", "acc_many": "many", "acc_medium": "med", "acc_few": "few", "bal_acc": "bal", "ece": "ECE"}
 """Figures of the line after a validation, and what they are called there."""
-WORST, LONGEST = 5, 24
-"""Classes that are named, and characters of a name that are shown."""
+WORST = 5
+"""Classes that are named."""
 
 
 class ClassFigure(NamedTuple):
@@ -53,7 +54,7 @@ def show_report(folder: Path, summary: dict[str, Any], split: str, classes: list
     console = Console()
     console.print(report_table(folder, summary, split))
     measured = sorted((c for c in classes if c.accuracy == c.accuracy), key=lambda c: (c.accuracy, -c.train_images))
-    worst = [f"{_printable(c.name)} {100 * c.accuracy:.1f} ({c.train_images})" for c in measured[:WORST]]
+    worst = [f"{shown(c.name)} {100 * c.accuracy:.1f} ({c.train_images})" for c in measured[:WORST]]
     if worst:
         console.print(Text(f"worst classes, accuracy in % (training images): {', '.join(worst)}"))
     if split == "val":
@@ -87,8 +88,3 @@ def report_table(folder: Path, summary: dict[str, Any], split: str) -> Table:
     for name, figures in predictors(folder, summary, split):
         table.add_row(name, *(shown_figure(column, figures.get(column)) for column in columns))
     return table
-
-
-def _printable(name: str) -> str:
-    name = name if name.isprintable() else ascii(name)
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"

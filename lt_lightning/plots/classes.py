@@ -72,4 +72,4 @@ def _profile(figure: Figure, ranked: list[ClassFigures]) -> None:
     worst, best = shown(ranked[-1].name), shown(ranked[0].name)
     percent_axis(axes, "accuracy in %, at least")
     axes.set_xlim(0, 100.5)
-    axes.set_xlabel(f"classes of the group in %, from its best to its worst (dashed: all; best {best}, worst {worst})")
+    axes.set_xlabel(f"classes of the group in %, from its best to its worst (dashed: all)\nbest {best}, worst {worst}")

@@ -116,12 +116,13 @@ def confused_pairs(classes: Sequence[ClassFigures], pairs: Sequence[Pair], split
         axes.set_ylim(len(top) - 0.4, -0.6)
         axes.set_xlim(0, 1.25 * top[0].images)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("images; true class → predicted class, coloured by the true class")
+        axes.set_xlabel("images")
         axes.tick_params(axis="y", length=0)
         all_groups = [c.group for c in classes]
         groups = present(classes[p.target].group for p in top)
         handles = group_handles(groups, {name: all_groups.count(name) for name in groups})
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        note = "true class → predicted class, coloured by the true class"
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, title=note, title_fontsize=8)
 
     columns = "target", "predicted", "group", "images", "share"
     return [Chart(f"confused_pairs_{split}", title, columns, rows, draw)]

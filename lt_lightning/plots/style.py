@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len, set_cell_size
+
 from lt_lightning.plots.chart import COLOURS
 from lt_lightning.tail import GROUPS
 
@@ -19,10 +21,15 @@ DASHES = ("--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 
 
 def shown(name: str, longest: int = 24) -> str:
-    """A name as it stands in a picture: cut where it is long, without what cannot be printed."""
+    """A name as it stands in a picture: cut where it is wide, without what cannot be printed.
+
+    Args:
+        name: Of a class, say.
+        longest: Letters of Latin; those of Chinese, Japanese and Korean are twice as wide.
+    """
     name = name or "(no name)"
-    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    return name if name.isprintable() else ascii(name)[1:-1][:longest]
+    name = name if name.isprintable() else ascii(name)[1:-1]
+    return name if cell_len(name) <= longest else f"{set_cell_size(name, longest - 1).rstrip()}…"
 
 
 def classes(count: int) -> str:

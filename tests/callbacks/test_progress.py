@@ -105,7 +105,7 @@ def test_the_report_fits_80_columns_and_says_what_is_worst_and_what_to_do_next(t
     said = " ".join(text.split())
     assert "classes: 2 many, 3 medium, 5 few" in said
     worst = (
-        "[bold]x 0.0 (3), 'a\\x1b[31mb' 1.0 (3), very long name of a spe… 2.0 (3), class 4 20.0 (46), class 5 25.0 (45)"
+        "[bold]x 0.0 (3), a\\x1b[31mb 1.0 (3), very long name of a spe… 2.0 (3), class 4 20.0 (46), class 5 25.0 (45)"
     )
     assert worst in said
     assert "none" not in said

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import runs
 from legible import clipped, drawn, overlapping
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -62,6 +63,16 @@ def test_all_can_be_read(tmp_path: Path, number: int, experts: int) -> None:
         assert texts, chart.name
         assert not clipped(figure, texts), chart.name
         assert not overlapping(texts), chart.name
+
+
+def test_long_names_and_wide_letters_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["hydromedusae_narco_dark_or_so", "山猫" * 20, "x" * 80, "hydromedusae_other_than_these"]
+    monkeypatch.setattr(runs, "NAMES", [*names * 12, *names[:3]])
+    made = {chart.name: chart for chart in charts(write_run(tmp_path / "run", 51, 1))}
+    for name in ("per_class_test", "confused_pairs_test", "top_losses_test"):
+        figure, texts = drawn(made[name])
+        assert not clipped(figure, texts), name
+        assert not overlapping(texts), name
 
 
 def test_odd_runs_can_be_read() -> None:
@@ -192,6 +203,7 @@ def test_epochs_are_counted_from_one_and_gaps_are_left_out() -> None:
 def test_names_are_cut_and_spelt_out() -> None:
     assert shown("a" * 30) == "a" * 23 + "…"
     assert shown("山猫") == "山猫"
+    assert shown("山猫" * 20) == "山猫" * 5 + "山…"  # as wide as 23 letters of Latin
     assert shown("a\nb") == "a\\nb"
     assert shown("") == "(no name)"
 
