@@ -53,7 +53,9 @@ class Progress(RichProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """What the bar shows, twice a second anew."""
+        """What the bar shows, twice a second anew; nothing before training has begun."""
+        if trainer.sanity_checking:
+            return {}
         if (now := time.monotonic()) - self._looked > EVERY:
             self._looked, self._shown = now, {**self._now(trainer), **self._rest(trainer, now)}
         return self._shown

@@ -20,6 +20,7 @@ class TrainingLog(Callback):
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
         self._numbers: dict[str, int] = {}
+        self._restart_clock()
 
     def add(self, name: str, value: Tensor) -> None:
         """Add a value, on its device, to the mean that the epoch is logged with.
@@ -65,6 +66,16 @@ class TrainingLog(Callback):
         self._sums, self._numbers = {}, {}
         self._restart_clock()
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the clock stand still from the step before on."""
+        self._validated = True
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        """Let it go on after validation, which may come several times an epoch."""
+        if self._validated:
+            self._start += time.perf_counter() - self._end
+            self._validated = False
+
     def on_train_batch_end(
         self,
         trainer: Trainer,
@@ -81,7 +92,7 @@ class TrainingLog(Callback):
         self._end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the epoch; validation, which may run at its end, does not count as time of training."""
+        """Log the epoch; validation does not count as time of training."""
         values: dict[str, Any] = {f"train/{name}": mean for name, mean in self.means().items()}
         values["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if speed := self.speed():  # none where a run is resumed at the very end of an epoch
@@ -94,4 +105,5 @@ class TrainingLog(Callback):
         self._sums, self._numbers = {}, {}
 
     def _restart_clock(self) -> None:
-        self._images, self._start = 0, time.perf_counter()
+        self._images, self._validated = 0, False
+        self._start = self._end = time.perf_counter()

@@ -43,7 +43,7 @@ def test_with_a_terminal_the_line_stands_above_the_bar(tmp_path, capsys, monkeyp
     monkeypatch.setattr(Console, "is_terminal", property(lambda _: True))
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setattr(progress, "EVERY", 0.0)
-    fit(tmp_path, *WITH_BAR)
+    fit(tmp_path, *WITH_BAR, "--trainer.num_sanity_val_steps", "1")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().out)
     assert len(re.findall(rf"epoch \d/2  {FIGURES}", text)) == 2
     bars = [line for line in re.split(r"[\r\n]+", text) if line.startswith("epoch 2/2") and "━" in line]
@@ -68,7 +68,7 @@ def test_the_device_is_asked_twice_a_second_however_many_steps_there_are(monkeyp
     optimizer = SimpleNamespace(param_groups=[{"lr": 0.1}])
     for step in range(1000):
         now[0] = 100.0 + 0.001 * step
-        trainer = SimpleNamespace(global_step=step, optimizers=[optimizer], world_size=1)
+        trainer = SimpleNamespace(global_step=step, optimizers=[optimizer], world_size=1, sanity_checking=False)
         shown = bar.get_metrics(trainer, None)
     assert len(asked) <= 3
     assert shown["left"] == "0:00:01"

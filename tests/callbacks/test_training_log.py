@@ -3,11 +3,13 @@
 import csv
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 from lightning.pytorch import Trainer
 
-from lt_lightning.callbacks import TrainingLog, finite
+from lt_lightning.callbacks import TrainingLog, finite, training
 
 sys.path.append(str(Path(__file__).parents[1] / "command"))
 from commands import fit
@@ -37,3 +39,18 @@ def test_an_older_checkpoint_goes_on(monkeypatch):
     log = TrainingLog()
     log.on_load_checkpoint(Trainer(logger=False), None, {"callbacks": {log.state_key: OLD}})
     assert log.means() == {"loss": 2.0}
+
+
+def test_validation_within_an_epoch_is_no_time_of_training(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+    trainer, log = SimpleNamespace(accumulate_grad_batches=1), TrainingLog()
+    log.on_train_epoch_start(trainer, None)
+    for _ in range(3):
+        log.on_train_batch_start(trainer, None, {}, 0)
+        now[0] += 2
+        log.on_train_batch_end(trainer, None, {}, {"image": torch.zeros(8)}, 0)
+        assert log.speed() == 4
+        log.on_validation_start(trainer, None)
+        now[0] += 100
+    assert log.speed() == 4
