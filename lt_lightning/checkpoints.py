@@ -47,6 +47,10 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         LtError: There is no such file, or it is not a checkpoint of Lightning.
     """
     fix = "name a .ckpt file that `lt fit` wrote, such as runs/mcsm/best.ckpt"
+    if Path(path).is_dir():
+        raise LtError(
+            "expected a file, got a folder", path, f"name a checkpoint in it, such as {Path(path) / 'last.ckpt'}"
+        )
     check_regular(Path(path))
     try:
         checkpoint = _tensors(path)

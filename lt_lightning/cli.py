@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -175,7 +176,8 @@ class LongTailCLI(LightningCLI):
         resumed = config.ckpt_path is not None and Path(config.ckpt_path).resolve().parent == run.resolve()
         if last.exists() and not resumed and not config.trainer.fast_dev_run:
             if is_finished(run) or self._plain(config, run) != _without_paths(stored_config(str(last)) or {}):
-                fix = f"resume it (--resume {run}), name another (--trainer.default_root_dir DIR) or remove it"
+                resume = f"--resume {shlex.quote(str(run))}"
+                fix = f"resume it ({resume}), name another (--trainer.default_root_dir DIR) or remove it"
                 raise LtError("this folder holds another run, or a finished one", str(run), fix)
             config.ckpt_path = str(last)
             print(f"lt: going on with the run in {run}", file=sys.stderr)

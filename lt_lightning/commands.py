@@ -63,7 +63,7 @@ SMALL = {
     ),
     "methods": Command("lt_lightning.methods", "list_methods", "what can be trained: idea, paper, figures"),
     "push": Command("lt_lightning.finished.push", "push_run", "send a run and its card to the Hugging Face hub"),
-    "quickstart": Command("lt_lightning.quickstart", "start", "two methods trained and compared, in a minute"),
+    "quickstart": Command("lt_lightning.quickstart", "start", "two methods trained and compared, in a minute or two"),
     "reproduce": Command(
         "lt_lightning.finished.reproduce", "reproduce_run", "train a run again, and see if it is the same"
     ),
@@ -85,6 +85,7 @@ def help_of_all() -> str:
             *(f"  {words:<13} {idea}" for words, idea in ideas.items()),
             "",
             "Begin with:",
+            "  lt quickstart                                 all of it, on embedded digits",
             "  lt fit --config configs/mcsm.yaml             a teacher and three students, on embedded digits",
             "  lt test --ckpt_path runs/mcsm/last.ckpt       a checkpoint needs nothing else",
         ]

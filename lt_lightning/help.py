@@ -4,9 +4,17 @@ import inspect
 from collections.abc import Iterator
 
 from lt_lightning import data, modules
+from lt_lightning.commands import TRAINER
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.modules import LongTailModule
 
+USAGE = {
+    "fit": "--config FILE [--config FILE ...]",
+    "validate": "--ckpt_path FILE",
+    "test": "[PATH ...] --ckpt_path FILE",
+    "predict": "[PATH ...] --ckpt_path FILE",
+}
+"""What each command line begins with."""
 KNOBS = {
     "--config FILE": "a configuration; several merge; of files and flags, what stands later wins",
     "--ckpt_path FILE": "a checkpoint to resume (fit) or to use; it brings its own configuration",
@@ -43,7 +51,9 @@ def short_help(command: str) -> str:
     }
     return "\n".join(
         [
-            f"usage: lt {command} --config FILE [--config FILE ...] [--KEY VALUE ...]",
+            f"usage: lt {command} {USAGE[command]} [--KEY VALUE ...]",
+            "",
+            f"{TRAINER[command][0].upper()}{TRAINER[command][1:]}.",
             "",
             "What to run: a name, or a YAML file. Its arguments follow it, as in --model.backbone resnet32;",
             f"`lt {command} --model.help NAME` lists them.",

@@ -2,10 +2,11 @@
 
 import argparse
 import inspect
+import pathlib
 import re
 import sys
 from collections.abc import Iterator
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any, NoReturn
 
 import yaml
@@ -36,7 +37,18 @@ BAD_VALUE = r"Expected (?:an|a|one of)?\s*(?!<class 'NoneType'>|dot import)(.+?)
 
 NO_FILE = r"File does not exist: '([^']+)'"
 
+NO_NUMBER = r"Expected a <class '(?:float|int)'>\s+- Expected a dot import path string: (\S+)"
+LACKING = r"Problem with given class_path '[\w.]*?(\w+)':\s+(?:- )?the following arguments are required: (\w+)"
+MISSING = r"arguments are required: (\w+)\.(?:data|model)"
+BEGINNING = {"fit": "--config configs/mcsm.yaml"} | dict.fromkeys(
+    ("validate", "test", "predict"), "--ckpt_path runs/mcsm/last.ckpt"
+)
+"""What brings model and data to each command."""
+
+FULL = {part: key for key in (flag.split()[0][2:] for flag in KNOBS) for part in (key, key.rpartition(".")[2])}
+"""Keys that matter, by their names and the last parts of these."""
 UNCLEAR = "the command line or a configuration file"
+OF_IMAGES = "for images of your own add --config configs/on/own_images.yaml --data.root DIR"
 
 
 set_loader("yaml", read_yaml, exceptions=(yaml.YAMLError, ValueError))
@@ -86,18 +98,24 @@ class Parser(LightningArgumentParser):
         help_text = f"`{self.prog.replace(' [options]', '')} --help` lists what there is"
         if refused := refused_name(message, where):
             raise refused
+        if found := re.search(NO_NUMBER, message):
+            raise LtError(f"expected a number, got {found[1]}", where, help_text)
         for pattern in UNKNOWN_NAME:
             if found := re.search(pattern, message):
-                nearest = _nearest(found[1], {*_known_names(self), *BACKBONES} - {found[1]})
-                raise LtError(f"unknown name {found[1]!r}", where, nearest or help_text)
+                raise LtError(f"unknown name {found[1]!r}", where, self._meant(found[1], where) or help_text)
         if found := re.search(BAD_VALUE, message):
             value = found[2].splitlines()[0]
             choices = re.findall(r"'([^']+)'", found[1])
             nearest = _nearest(value, set(choices) - {value})
             raise LtError(f"expected {found[1].removeprefix('typing.')}, got {value}", where, nearest or help_text)
+        if found := re.search(LACKING, message):
+            raise LtError(f"{found[1]} needs {found[2]!r}", where, f"name it by --{where}.{found[2]}")
+        if found := re.search(MISSING, message):
+            brings = BEGINNING[found[1]]
+            what = f"expected a model and data, which {brings.split()[0]} brings"
+            raise LtError(what, UNCLEAR, f"name one, as in lt {found[1]} {brings}")
         if found := re.search(NO_FILE, message):
-            name = "/".join(found[1].split("/")[-2:])
-            raise LtError("this file does not exist", found[1], _nearest(name, shipped_configs()) or "name another")
+            raise LtError("this file does not exist", found[1], _nearest_config(found[1]) or "name another")
         if found := re.search(r"Unexpected config: ((?s:.*))", message):
             raise LtError(f"expected keys with values, got {found[1].strip()[:50] or 'nothing'!r}", where, help_text)
         lines = [line.strip(" -") for line in message.splitlines() if line.strip(" -")]
@@ -108,6 +126,14 @@ class Parser(LightningArgumentParser):
         given = next((line for line in lines if line.startswith("Given value: ")), "")
         what = f"{expected}. {given}" if expected and given else " ".join(lines)
         raise LtError(re.sub(r'^Parser key "[^"]+": ', "", what)[:300], where, help_text)
+
+    def _meant(self, name: str, where: str) -> str:
+        """What was probably meant by a name that is not known. Empty for nothing."""
+        if pathlib.Path(name).exists() or (where, name) == ("data", "root"):
+            return OF_IMAGES
+        if where == "model" and name in BACKBONES:
+            return f"name a network by --model.backbone {name}"
+        return _nearest(name, {*_known_names(self), *BACKBONES} - {name})
 
 
 class _HelpAll(argparse.Action):
@@ -122,8 +148,16 @@ def _nearest(name: str, names: set[str]) -> str:
     heads = {known.partition(".")[0] for known in names}
     if dot and head not in heads and (nearest := get_close_matches(head, heads, 1)):
         return f"did you mean {nearest[0] + dot + rest!r}?"
-    nearest = get_close_matches(name, names, 1)
-    return f"did you mean {nearest[0]!r}?" if nearest else ""
+    near = get_close_matches(name, names, 3)
+    best = max(near, key=lambda known: (SequenceMatcher(None, known, name).ratio(), known in FULL), default="")
+    return f"did you mean {FULL.get(best, best)!r}?" if best else ""
+
+
+def _nearest_config(file: str) -> str:
+    """Which of the shipped configurations was probably meant: one of this name, or of a name like it."""
+    name, shipped = "/".join(file.split("/")[-2:]), shipped_configs()
+    same = {config for config in shipped if pathlib.PurePath(config).stem == pathlib.PurePath(file).stem}
+    return f"did you mean {get_close_matches(name, same, 1, 0)[0]!r}?" if same else _nearest(name, shipped)
 
 
 def _known_names(parser: Any) -> Iterator[str]:

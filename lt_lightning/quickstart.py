@@ -8,7 +8,7 @@ from lt_lightning.run_folder import is_finished, read_summary
 
 DESCRIPTION = """\
 Train cross-entropy and MCSM (a teacher and three students) on the digits that come with the package, test and
-compare them, and write a card. It takes about a minute on two processors, and no network. What was trained there before
+compare them, and write a card. It takes a minute or two on two processors, and no network. What was trained there before
 is not trained again: remove the folder to begin anew."""
 METHODS: dict[str, list[str]] = {"ce": [], "mcsm": ["--model.teacher", "bs.yaml"]}
 """Configurations, with what makes them quicker."""
@@ -34,7 +34,9 @@ def start(args: list[str]) -> None:
         LtError: A command refuses, as where the folder holds something else.
     """
     parser = Arguments(prog="lt quickstart", description=DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs/quickstart"), metavar="DIR", help="where")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs/quickstart"), metavar="DIR", help="where (runs/quickstart)"
+    )
     folder: Path = parser.parse_args(args).folder
     for method, flags in METHODS.items():
         of_method = folder / method

@@ -1,5 +1,6 @@
 """The checkpoint to resume from and to report."""
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -82,7 +83,11 @@ class LastCheckpoint(Checkpoint):
 
     def _exit(self, trainer: Trainer) -> None:
         if trainer.is_global_zero:
-            print(f"lt: stopped; go on by: lt fit --ckpt_path {self.path}", file=sys.stderr, flush=True)
+            print(
+                f"lt: stopped; go on by: lt fit --resume {shlex.quote(str(self.path.parent))}",
+                file=sys.stderr,
+                flush=True,
+            )
         # of those that Lightning started, the first says for all how the run ended
         raise SystemExit(self.stop.exit_status if trainer.local_rank == 0 else 0)
 

@@ -83,8 +83,12 @@ def report_table(folder: Path, summary: dict[str, Any], split: str) -> Table:
         collapse_padding=True,
     )
     table.add_column("", no_wrap=True)
-    for column, title in columns.items():
-        table.add_column(title, justify="right", min_width=5 if column == "nll" else 4)  # rather, names are cut
-    for name, figures in predictors(folder, summary, split):
-        table.add_row(name, *(shown_figure(column, figures.get(column)) for column in columns))
+    rows = {
+        name: [shown_figure(column, figures.get(column)) for column in columns]
+        for name, figures in predictors(folder, summary, split)
+    }
+    for title, *cells in zip(columns.values(), *rows.values(), strict=True):
+        table.add_column(title, justify="right", min_width=max(map(len, (title, *cells))))  # rather, names are cut
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
     return table

@@ -16,7 +16,7 @@ from lt_lightning.whole_files import write_whole
 
 DESCRIPTION = """\
 Compare methods. Runs whose configurations differ by the seed, the folder and the like alone are one method: its figures
-are means over them. Differences to the reference have the 95 %% interval of a bootstrap: images are drawn with
+are means over them. Differences to the reference have the 95 % interval of a bootstrap: images are drawn with
 replacement, the same for both methods; runs of each method, too. All figures are those of `lt test`, or, where a run
 was not tested, all are those of the last validation."""
 FORMATS: dict[str, Callable[[Comparison], str]] = {"markdown": markdown, "csv": comma_separated, "latex": latex}

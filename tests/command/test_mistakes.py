@@ -41,6 +41,17 @@ def test_help_fits_a_screen(command, capsys):
     text = capsys.readouterr().out
     assert len(text.splitlines()) <= 60
     assert "--ckpt_path" in text
+    assert text.startswith(
+        f"usage: lt {command} " + ("--config FILE" if command == "fit" else "[PATH ...] --ckpt_path")
+    )
+
+
+@pytest.mark.parametrize("command", ["fit", "validate", "test", "predict"])
+def test_a_command_alone_says_what_it_begins_with(command, capsys):
+    what, _, fix = refusal([command], capsys)
+    assert what.startswith("lt: error: expected a model and data")
+    begins = "--config configs/mcsm.yaml" if command == "fit" else "--ckpt_path runs/mcsm/last.ckpt"
+    assert fix.endswith(f"lt {command} {begins}")
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["predict", "--help"], ["data"], ["fti"]])
@@ -58,7 +69,33 @@ def test_each_command_is_where_the_table_says_and_says_what_it_does(name, capsys
     with pytest.raises(SystemExit) as stop:
         main([*name.split(), "--help"])
     assert stop.value.code == 0
-    assert len(capsys.readouterr().out.splitlines()) <= 60
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 60
+    assert "%%" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["--config", "mcsm"], "did you mean 'configs/mcsm.yaml'?"),
+        (["--config", "configs/mcsm"], "did you mean 'configs/mcsm.yaml'?"),
+        (["photos"], "--config configs/on/own_images.yaml --data.root DIR"),
+        (["--data", "photos"], "--config configs/on/own_images.yaml --data.root DIR"),
+        (["--data.root", "nowhere"], "--config configs/on/own_images.yaml --data.root DIR"),
+        (["--config", "configs/on/own_images.yaml"], "name it by --data.root"),
+        (["--model", "resnet50"], "name a network by --model.backbone resnet50"),
+        (["--epochs", "3"], "did you mean 'trainer.max_epochs'?"),
+        (["--trainer.epochs", "3"], "did you mean 'trainer.max_epochs'?"),
+    ],
+)
+def test_what_newcomers_type_is_answered_with_what_they_mean(words, fix, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert refusal([*CE, *words], capsys)[2].endswith(fix)
+
+
+def test_a_number_in_words_is_no_name(capsys):
+    assert refusal([*CE, "--optimizer.lr", "high"], capsys)[0].endswith("expected a number, got high")
 
 
 def test_a_word_that_begins_several_commands_names_them(capsys):

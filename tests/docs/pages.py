@@ -21,6 +21,7 @@ NOT_RUN = {
     "make": "it installs, or takes minutes; .ci/run runs demo and test",
     "pip": "it needs a package index; `make wheel-check` installs the wheel",
     "git": "it needs the network",
+    "lt quickstart": "it takes a minute; tests/command/test_quickstart.py runs it",
     "sbatch": "it needs a cluster; the script is parsed, and its line for one node is run",
     "--node_rank": "it needs two machines; the flags are parsed",
     "--trainer.accelerator gpu": "it needs GPUs; the flags are parsed",
@@ -60,7 +61,7 @@ def commands(block: Block) -> Iterator[list[str]]:
 def reason_not_to_run(words: list[str]) -> str | None:
     """Why a line is not run; None where it is."""
     line = " ".join(words)
-    return next((why for part, why in NOT_RUN.items() if line.startswith(f"{part} ") or f" {part}" in line), None)
+    return next((why for part, why in NOT_RUN.items() if f"{line} ".startswith(f"{part} ") or f" {part}" in line), None)
 
 
 def write_named(block: Block, folder: Path) -> bool:
