@@ -8,8 +8,8 @@ from lt_lightning.run_folder import is_finished, read_summary
 
 DESCRIPTION = """\
 Train cross-entropy and MCSM (a teacher and three students) on the digits that come with the package, test and
-compare them, and write a card. It takes a minute or two on two processors, and no network. What was trained there before
-is not trained again: remove the folder to begin anew."""
+compare them, and write a card. It takes a minute or two on two processors, and no network. What was trained there
+before is not trained again: remove the folder to begin anew."""
 METHODS: dict[str, list[str]] = {"ce": [], "mcsm": ["--model.teacher", "bs.yaml"]}
 """Configurations, with what makes them quicker."""
 QUICK = ["--config", "configs/on/quick.yaml"]

@@ -94,6 +94,11 @@ def test_what_newcomers_type_is_answered_with_what_they_mean(words, fix, tmp_pat
     assert refusal([*CE, *words], capsys)[2].endswith(fix)
 
 
+def test_a_folder_is_no_checkpoint(tmp_path, capsys):
+    fix = refusal(["test", "--ckpt_path", str(tmp_path)], capsys)[2]
+    assert fix.endswith(f"such as {tmp_path / 'last.ckpt'}")
+
+
 def test_a_number_in_words_is_no_name(capsys):
     assert refusal([*CE, "--optimizer.lr", "high"], capsys)[0].endswith("expected a number, got high")
 
