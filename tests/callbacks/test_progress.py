@@ -104,7 +104,9 @@ def test_the_report_fits_80_columns_and_says_what_is_worst_and_what_to_do_next(t
         assert row.split()[-9:] == ["48.2", "67.1", "46.0", "28.9", "46.7", "40.0", "50.0", "2.000", "3.2"]
     certain = {name: 1.0 if name.endswith("acc_many") else value for name, value in (LAST | experts).items()}
     show_report(run, summary | {"test": {"last": certain, "selected_on": "validation"}}, "test", classes)
-    assert sum("  100.0  " in line for line in capsys.readouterr().out.splitlines()) == 4  # names are cut, figures are not
+    assert (
+        sum("  100.0  " in line for line in capsys.readouterr().out.splitlines()) == 4
+    )  # names are cut, figures are not
     said = " ".join(text.split())
     assert "classes: 2 many, 3 medium, 5 few" in said
     worst = (
