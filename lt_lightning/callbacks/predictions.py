@@ -79,7 +79,8 @@ class Predictions(Callback):
     def _columns(self, logits: Tensor, index: Tensor, target: Tensor) -> tuple[Tensor, ...]:
         """Of logits ``(B, C)``: places, targets and entropy ``(B,)``, classes and probabilities ``(B, K)``."""
         logits = logits.float().cpu()
-        order = logits.sort(descending=True, stable=True).indices[:, : self.top_k]  # equal ones as argmax has them
+        order = logits.sort(descending=True, stable=True).indices  # equal ones as argmax has them
+        order = order[:, : self.top_k].clone()  # a view would keep those of all classes
         log_p = logits.double().log_softmax(-1)
         p = log_p.exp()
         written = p.float() if self.all_probabilities else p[:, :0].float()
