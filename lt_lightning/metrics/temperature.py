@@ -13,8 +13,9 @@ class BestTemperature(Metric):
     """The temperature of least NLL, without keeping logits [Guo et al., 2017].
 
     The NLL is summed at 33 temperatures from 1/16 to 16, whose logarithms lie 0.17 apart, and the least one is that of
-    the parabola through the lowest three, which is right to 1 % and its NLL to 0.0005 nats. States are these sums, so
-    memory does not grow with the number of images, and any division into batches or processes gives the same result.
+    the parabola through the lowest three, which is right to 1 % and its NLL to 0.0005 nats; outside of that range, its
+    end. States are these sums, so memory does not grow with the number of images, and any division into batches or
+    processes gives the same result.
 
     Args:
         log_prior: Is added to logits after they were divided, ``(C,)``; by default nothing.
@@ -46,6 +47,7 @@ class BestTemperature(Metric):
         place = nll.argmin().clamp(1, len(nll) - 2)
         before, here, after = nll[place - 1], nll[place], nll[place + 1]
         slope, bend = (after - before) / 2, before - 2 * here + after
-        step = (-slope / bend).nan_to_num().clamp(-1, 1)  # a model that says nothing has the same NLL everywhere
+        # beyond the lower end the curve may bend the other way: then the end is the least
+        step = torch.where(bend > 0, -slope / bend, -slope.sign()).clamp(-1, 1)
         temperature = (log_grid[place] + step * (log_grid[1] - log_grid[0])).exp()
         return {"temperature": temperature, "nll_calibrated": here + slope * step + bend * step**2 / 2}

@@ -48,6 +48,17 @@ def test_a_process_may_have_no_image() -> None:
     torch.testing.assert_close(one.compute(), other.compute())
 
 
+@pytest.mark.parametrize(("scale", "end"), [(0.01, 1 / 16), (-1.0, 16.0)])
+def test_beyond_its_range_it_is_the_end(scale: float, end: float) -> None:
+    """Of logits far too small, where the curve bends the other way, and of a model that is always wrong."""
+    logits, target = scale * torch.eye(3), torch.arange(3)
+    best = BestTemperature()
+    best.update(logits, target)
+    assert best.compute()["temperature"].item() == pytest.approx(end)
+    nll = F.cross_entropy(logits / end, target).item()
+    assert best.compute()["nll_calibrated"].item() == pytest.approx(nll, abs=1e-4)
+
+
 @pytest.mark.parametrize("certain", [0.0, 60.0])
 def test_it_stays_within_its_range(certain: float) -> None:
     """Of a model that says nothing, and of one that is always right."""
