@@ -137,7 +137,7 @@ def _read(file: Path) -> Any:
     check_regular(file)
     try:
         return json.loads(file.read_text()) if file.is_file() else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LtError(f"this file is damaged ({error})", str(file), "remove it, and `lt validate` anew") from error
 
 
@@ -168,8 +168,7 @@ def target_log_prior(given: str, class_names: list[str], class_counts: list[int]
     values = [weights[name] for name in class_names]
     if wrong := [name for name, value in zip(class_names, values, strict=True) if not 0 < value < math.inf]:
         raise LtError(f"the prior of {wrong[0]!r} is {weights[wrong[0]]}, which is no positive number", given, fix)
-    prior = torch.tensor(values, dtype=torch.float64)
-    return (prior / prior.sum()).log().float()
+    return torch.tensor(values, dtype=torch.float64).log().log_softmax(0).float()  # their sum may be no finite number
 
 
 def _prior_file(file: Path) -> dict[str, float]:
@@ -184,7 +183,7 @@ def _prior_file(file: Path) -> dict[str, float]:
         return _once([(row["class"].strip(), float(row["prior"])) for row in rows])
     except FileNotFoundError as error:
         raise LtError("expected uniform, train or a file, and there is no such file", str(file), fix) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, csv.Error) as error:
         what = f"this prior cannot be read ({type(error).__name__}: {error})"[:200]
         raise LtError(what, str(file), fix) from error
 

@@ -67,6 +67,13 @@ def test_a_prior_is_read_by_names_whatever_their_order(ending: str, tmp_path: Pa
     torch.testing.assert_close(prior, torch.tensor([3, 5, 4, 2, 5, 1]) / 20)
 
 
+def test_a_prior_may_have_any_scale(tmp_path: Path) -> None:
+    """The sum of its numbers may be more than a float can say."""
+    file = tmp_path / "prior.json"
+    file.write_text(json.dumps(dict.fromkeys(NAMES, 1e308)))
+    torch.testing.assert_close(target_log_prior(str(file), NAMES, COUNTS).exp(), torch.full((6,), 1 / 6))
+
+
 WRONG = {
     "no such file": (None, "no such file"),
     "a class is missing": ("class,prior\na,1\nb,1\n", "lacks 4 of the 6 classes, such as 'c d'"),
@@ -81,6 +88,8 @@ WRONG = {
     "a list": ("[1, 2]", "cannot be read"),
     "twice in JSON": ('{"a": 1, "a": 2}', "'a' stands twice"),
     "no text": (b"\xff\xfe\x00", "cannot be read"),
+    "more than a float": (f'{{"a": 1{"0" * 400}}}', "cannot be read"),
+    "bottomless": ("[" * 100_000, "cannot be read"),
 }
 
 
@@ -155,9 +164,10 @@ def test_validating_an_old_checkpoint_measures_what_it_lacks(run: Path, tmp_path
     of_run, of_file = measured_temperatures(str(run / "last.ckpt")), measured_temperatures(str(path))
     assert of_file.combined == pytest.approx(of_run.combined, rel=1e-5)
     assert of_file.balanced == pytest.approx(of_run.balanced, rel=1e-5)
-    (tmp_path / beside(str(path))).write_text("{")
-    with pytest.raises(LtError, match="damaged"):
-        measured_temperatures(str(path))
+    for text in ("{", "[" * 100_000):
+        (tmp_path / beside(str(path))).write_text(text)
+        with pytest.raises(LtError, match="damaged"):
+            measured_temperatures(str(path))
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), "2", None, True])
