@@ -72,8 +72,9 @@ class Onnx(Format):
         )
         assert program is not None
         model = program.model_proto
-        for node in model.graph.node:
-            del node.metadata_props[:]
+        model.ir_version = onnx.helper.find_min_ir_version_for(model.opset_import)  # the exporter asks for a newer one,
+        for part in (model.graph, *model.graph.node):  # of which it uses these notes alone
+            del part.metadata_props[:]
         onnx.helper.set_model_props(model, dict(facts))
         file.write(model.SerializeToString())
 

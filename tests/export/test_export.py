@@ -124,6 +124,7 @@ def test_one_file_of_onnx_says_all_and_tells_nothing_of_this_machine(exported):
     model = onnx.load(file)
     onnx.checker.check_model(model)
     assert [entry.version for entry in model.opset_import if not entry.domain] == [formats.OPSET]
+    assert model.ir_version == 8  # the newest that onnxruntime 1.14 reads
     assert [(dim.dim_param or dim.dim_value) for dim in model.graph.input[0].type.tensor_type.shape.dim] == [
         "batch",
         *(40, 40, 3),
