@@ -56,7 +56,7 @@ def predict(words: list[str]) -> None:
     file: Path | None = options["file"] or (Path("predictions.csv") if paths else None)
     if file is not None:
         check_rows_file(file)
-        if file.resolve() in {Path(path).resolve() for path in paths}:
+        if file.resolve() in {Path(path).resolve() for path in (*paths, options["target_prior"]) if path}:
             raise LtError("predictions would replace what they are made from", str(file), "name another -o FILE")
     from lt_lightning.callbacks import Predictions
     from lt_lightning.cli import ImagesCLI, LongTailCLI
@@ -88,7 +88,8 @@ def test(words: list[str]) -> None:
     if not paths:
         LongTailCLI(["test", *rest])
         return
-    checkpoint, name = _checkpoint(rest), Path(paths[0]).resolve().stem
+    checkpoint, first = _checkpoint(rest), Path(paths[0]).resolve()
+    name = first.name if first.is_dir() else first.stem
     if not any(word.startswith("--trainer.default_root_dir") for word in rest):
         folder = checkpoint.resolve().parent / "on" / (name if len(paths) == 1 else f"{name} and {len(paths) - 1} more")
         rest.append(f"--trainer.default_root_dir={folder}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lt_lightning.errors import LtError
+from lt_lightning.run_folder import check_writable
 from lt_lightning.whole_files import whole_file
 
 Cell = str | int | float | None
@@ -65,13 +66,14 @@ def check_rows_file(file: Path) -> None:
     """Refuse a file that could not be written, before an hour is spent on what would be in it.
 
     Raises:
-        LtError: Its ending is not known, its folder is not there, or it is one.
+        LtError: Its ending is not known, its folder is not there or nothing can be written in it, or it is one.
     """
     if file.suffix.lower() not in FORMATS:
         what = f"expected a file that ends in {', '.join(FORMATS)}"
         raise LtError(what, str(file), f"name {file.name}.csv, or another of these")
     if not file.parent.is_dir() or file.is_dir():
         raise LtError("this is a folder, or lies in one that does not exist", str(file), "name a file in one that does")
+    check_writable(file.parent, "name a file in another folder")
     if file.suffix.lower() == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401

@@ -24,8 +24,12 @@ DIGITS = 15
 ANOTHER = "name another folder by --trainer.default_root_dir"
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, instead: str = ANOTHER) -> None:
     """See that files can be written in a folder, which is made if it is not there.
+
+    Args:
+        folder: The folder.
+        instead: What else the user can do.
 
     Raises:
         LtError: They cannot.
@@ -35,9 +39,8 @@ def check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"room for a byte")
     except OSError as error:
-        raise LtError(
-            f"nothing can be written here ({error.strerror})", str(folder), f"allow it, or {ANOTHER}"
-        ) from error
+        what = f"nothing can be written here ({error.strerror})"
+        raise LtError(what, str(folder), f"allow it, or {instead}") from error
 
 
 def check_ours(folder: Path) -> None:

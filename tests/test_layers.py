@@ -40,7 +40,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
     ),
     "modules": ("losses", "models", "data.base", "callbacks"),
     "calibration.py": ("checkpoints", "losses.priors", "regular"),
-    "rows.py": ("whole_files",),
+    "rows.py": ("run_folder", "whole_files"),
     "checkpoints.py": ("regular", "strict_yaml", "trust", "written_secrets"),
     "errors.py": ("redaction",),
     "steps.py": ("checkpoints", "data.base"),

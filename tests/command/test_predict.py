@@ -208,6 +208,8 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "an unknown ending": (["a.png", "-o", "x.txt"], "ends in .csv, .json, .parquet"),
     "no such folder": (["a.png", "-o", "nowhere/x.csv"], "does not exist"),
     "the table itself": (["good.csv", "-o", "good.csv"], "would replace"),
+    "the prior itself": (["a.png", "--target_prior", "prior.csv", "-o", "prior.csv"], "would replace"),
+    "nothing can be written": (["a.png", "-o", "/proc/x.csv"], "nothing can be written here"),
     "no checkpoint": (["a.png"], "expected the file of a checkpoint"),
     "top_k 0": (["a.png", "--top_k", "0"], "at least 1"),
     "a slip": (["a.png", "--top-k", "3"], "unknown name 'top-k'"),
@@ -226,6 +228,7 @@ def test_what_is_wrong_is_said_before_anything_runs(
     save(tmp_path / "a.png", 7)
     (tmp_path / "bad.csv").write_text("name\na.png\n")
     (tmp_path / "good.csv").write_text("path\na.png\n")
+    (tmp_path / "prior.csv").write_text("class,prior\n")
     before = sorted(tmp_path.rglob("*"))
     words, says = WRONG[kind]
     checkpoint = [] if kind == "no checkpoint" else ["--ckpt_path", str(run / "last.ckpt"), *CPU]
@@ -268,22 +271,22 @@ def test_an_inexact_correction_is_said(run: Path, capsys: pytest.CaptureFixture[
 
 def test_labelled_images_of_some_classes_are_tested(run: Path, tmp_path: Path) -> None:
     """What `lt test` says of them is what follows from the predictions; the run's own figures stay."""
-    shutil.copytree(run.parent / "new images", tmp_path / "some")
-    shutil.rmtree(tmp_path / "some" / "lynx")
+    shutil.copytree(run.parent / "new images", tmp_path / "some 1.5")
+    shutil.rmtree(tmp_path / "some 1.5" / "lynx")
     before = (run / "summary.json").read_bytes()
-    main(["test", str(tmp_path / "some"), "--ckpt_path", str(run / "last.ckpt"), *CPU])
+    main(["test", str(tmp_path / "some 1.5"), "--ckpt_path", str(run / "last.ckpt"), *CPU])
     assert (run / "summary.json").read_bytes() == before
-    rows = predict(run, str(tmp_path / "some"))
+    rows = predict(run, str(tmp_path / "some 1.5"))
     right = {name: [r["label"] == name for r in rows if Path(r["path"]).parent.name == name] for name in NAMES}
     accuracy = {name: sum(hits) / len(hits) for name, hits in right.items() if hits}
-    there = run / "on" / "some"
+    there = run / "on" / "some 1.5"
     assert figure(there, "acc") == pytest.approx(sum(map(sum, right.values())) / 13, abs=1e-7)
     assert figure(there, "bal_acc") == pytest.approx(sum(accuracy.values()) / 3, abs=1e-6)
     assert figure(there, "acc_medium") == pytest.approx(accuracy["zebra"], abs=1e-6)  # lynx is left out
-    assert json.loads((there / "summary.json").read_text())["data"] == str(tmp_path / "some")
+    assert json.loads((there / "summary.json").read_text())["data"] == str(tmp_path / "some 1.5")
     lines = "".join(f'"{name}/photo 200.png","{name}"\n' for name in accuracy)
-    (tmp_path / "some" / "few.csv").write_text(f"path,class\n{lines}", encoding="utf-8")
-    main(["test", str(tmp_path / "some" / "few.csv"), "--ckpt_path", str(run / "last.ckpt"), *CPU])
+    (tmp_path / "some 1.5" / "few.csv").write_text(f"path,class\n{lines}", encoding="utf-8")
+    main(["test", str(tmp_path / "some 1.5" / "few.csv"), "--ckpt_path", str(run / "last.ckpt"), *CPU])
     first = [row for row in rows if Path(row["path"]).name == "photo 200.png"]
     hits = sum(row["label"] == Path(row["path"]).parent.name for row in first)
     assert figure(run / "on" / "few", "acc") == pytest.approx(hits / 3, abs=1e-7)
