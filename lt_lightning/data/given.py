@@ -114,7 +114,7 @@ class GivenData(LongTailDataModule):
             seed=like.seed,
         )
         self.paths, self.like, self.counts = [Path(path) for path in paths], like, class_counts
-        self.label = {name: c for c, name in enumerate(class_names)}
+        self.names, self.label = class_names, {name: c for c, name in enumerate(class_names)}
         found = [image for path in self.paths for image in self._below(path)]
         self.index = ImageIndex.of((path for path, _ in found), (self.label.get(name, UNKNOWN) for _, name in found))
 
@@ -131,7 +131,7 @@ class GivenData(LongTailDataModule):
     @property
     def class_names(self) -> list[str]:
         """Names of the classes, as the checkpoint says."""
-        return list(self.label)
+        return self.names
 
     def default_augment(self) -> list[Augmentation]:
         """None: nothing is trained."""
