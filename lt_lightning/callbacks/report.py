@@ -15,6 +15,7 @@ from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.per_image import digest_of_images
 from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
 from lt_lightning.callbacks.training_time import TrainingTime
+from lt_lightning.checkpoints import read_checkpoint
 from lt_lightning.data.base import LongTailDataModule, Split
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
@@ -107,6 +108,7 @@ def _measured(trainer: Trainer, split: Split) -> dict[str, Any]:
     selected = data.selected_on_test and Path(checkpoint).stem == "best"
     return {
         "checkpoint": checkpoint,
+        "step": read_checkpoint(checkpoint).get("global_step") if trainer.ckpt_path is not None else None,
         "selected_on": "test" if selected else None,
         "images": digest_of_images(data, split),
         "last": _figures(trainer, split),

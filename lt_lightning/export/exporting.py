@@ -60,8 +60,8 @@ def export(path: str, form: str, target: Path, calibrated: bool, target_prior: s
         "class_counts": module.class_counts,
         "preprocessing": facts.preprocessing(data),
         "calibration": facts.calibration(temperatures, target_prior),
-        "method": facts.method(module, data),
-        "figures": facts.figures(Path(path)),
+        "method": facts.method(path, module, data),
+        "figures": facts.figures(path),
         "origin": facts.origin(path),
         "licence": facts.licence(data),
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lt_lightning.calibration import Temperatures
-from lt_lightning.checkpoints import read_checkpoint
+from lt_lightning.checkpoints import ARGUMENTS, read_checkpoint
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.data.listed import ListedDataModule
 from lt_lightning.modules import LongTailModule
@@ -37,11 +37,12 @@ def preprocessing(data: LongTailDataModule) -> dict[str, Any]:
     }
 
 
-def method(module: LongTailModule, data: LongTailDataModule) -> dict[str, Any]:
-    """How the model was trained, and of which parts it consists."""
+def method(path: str, module: LongTailModule, data: LongTailDataModule) -> dict[str, Any]:
+    """How the model of a checkpoint was trained, and of which parts it consists."""
+    named = read_checkpoint(path)[ARGUMENTS]  # where a backbone of one's own is a name, as in a configuration
     return {
         "model": type(module).__name__,
-        **{name: module.hparams.get(name) for name in ("backbone", "shared_stages", "classifier")},
+        **{key: named.get(key, module.hparams.get(key)) for key in ("backbone", "shared_stages", "classifier")},
         "network": type(module.net).__name__,
         "experts": len(module.losses),
         "losses": [type(loss).__name__ for loss in module.losses],
@@ -62,17 +63,23 @@ def calibration(temperatures: Temperatures, target_prior: str | None) -> dict[st
     return {"temperature": temperature, "measured_on": temperatures.measured_on or None, "target_prior": prior}
 
 
-def figures(checkpoint: Path) -> dict[str, dict[str, float]]:
+def figures(path: str) -> dict[str, dict[str, float]]:
     """What the run's ``summary.json`` says of this very checkpoint, by split; nothing where it says nothing.
+
+    A file of the same name may be older or newer than what was measured, as ``last.ckpt`` of a run that went on is, or
+    chosen by another figure than accuracy.
 
     Raises:
         LtError: The summary is damaged.
     """
-    summary = read_summary(checkpoint.with_name("summary.json"))
-    found = {"val": _inner(summary, "val", checkpoint.stem)}
+    summary, content = read_summary(Path(path).with_name("summary.json")), read_checkpoint(path)
+    found = {}
+    if (of_fit := _inner(summary, "val", Path(path).stem)).get("epoch") == content.get("epoch"):
+        found["val"] = of_fit
     for split in ("validate", "test"):
         measured = _inner(summary, split)
-        if Path(str(measured.get("checkpoint"))).name == checkpoint.name:
+        same_name = Path(str(measured.get("checkpoint"))).name == Path(path).name
+        if same_name and measured.get("step") == content.get("global_step"):
             found[split] = _inner(measured, "last")
     return {split: _of_the_whole(values) for split, values in found.items() if values}
 

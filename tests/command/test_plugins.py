@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from commands import QUIET, ROOT, fit, load, refusal
+from safetensors import safe_open
 
 from lt_lightning import child, plugins
 from lt_lightning.checkpoints import load_module
@@ -54,6 +55,10 @@ def test_the_documented_examples_together(tmp_path, monkeypatch, own):
     main([*shlex.split(line)[1:], *SHORT, *QUIET])
     config = load(Path("runs/own/last.ckpt"))["lt_config"]
     assert all(name in config for name in ("smooth.Smooth", "plain.Plain", "colours.Colours", "joint.Joint"))
+    files = [word for flag, word in pairwise(shlex.split(line)) if flag == "--plugins" for word in (flag, word)]
+    main(["export", "--ckpt_path", "runs/own/last.ckpt", "--format", "safetensors", *files])
+    with safe_open("runs/own/export/last.safetensors", "pt") as opened:
+        assert "plain.Plain" in opened.metadata()["method"]
 
 
 def test_a_checkpoint_needs_the_plugin_of_its_classes(tmp_path, own, capsys):

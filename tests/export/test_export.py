@@ -22,6 +22,7 @@ from trees import tree
 from lt_lightning.commands import main
 from lt_lightning.data import DigitsLT, FolderLT
 from lt_lightning.export import command, formats
+from lt_lightning.export.facts import figures
 from lt_lightning.models.backbones import BACKBONES
 
 CE, BS = loss("CrossEntropy"), loss("BalancedSoftmax")
@@ -194,15 +195,21 @@ def test_a_known_prior_is_inside(tmp_path):
 
 def test_figures_are_those_of_this_checkpoint(tmp_path):
     checkpoint(tmp_path / "best.ckpt", "Teacher", losses=[CE], backbone="resnet8")
+    best = {"epoch": 3, "acc": 0.5, "expert1/acc": 0.5}
     summary = {
-        "val": {"last": {"acc": 0.25}, "best": {"acc": 0.5, "expert1/acc": 0.5}, "selected_on": "validation"},
-        "test": {"checkpoint": "/home/someone/last.ckpt", "selected_on": None, "last": {"acc": 0.75}},
-        "validate": {"checkpoint": "/home/someone/best.ckpt", "last": {"acc": 1.0, "ece": float("nan")}},
+        "val": {"last": {"epoch": 3, "acc": 0.25}, "best": best, "selected_on": "validation"},
+        "test": {"checkpoint": "/home/someone/last.ckpt", "step": 40, "selected_on": None, "last": {"acc": 0.75}},
+        "validate": {"checkpoint": "/home/someone/best.ckpt", "step": 40, "last": {"acc": 1.0, "ece": float("nan")}},
     }
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     main(["export", "--ckpt_path", str(tmp_path / "best.ckpt"), "--format", "safetensors"])
     with safe_open(tmp_path / "export" / "best.safetensors", "pt") as opened:
-        assert json.loads(opened.metadata()["figures"]) == {"val": {"acc": 0.5}, "validate": {"acc": 1.0}}
+        said = json.loads(opened.metadata()["figures"])
+    assert said == {"val": {"epoch": 3, "acc": 0.5}, "validate": {"acc": 1.0}}
+    summary["val"]["best"]["epoch"] = 2  # best.ckpt was chosen by another figure
+    summary["validate"]["step"] = 20  # and is of a later step than what was measured
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    assert figures(str(tmp_path / "best.ckpt")) == {}
 
 
 @pytest.fixture
