@@ -183,7 +183,7 @@ def _prior_file(file: Path) -> dict[str, float]:
         return _once([(row["class"].strip(), float(row["prior"])) for row in rows])
     except FileNotFoundError as error:
         raise LtError("expected uniform, train or a file, and there is no such file", str(file), fix) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, csv.Error) as error:
+    except Exception as error:  # readers of JSON, of CSV and of numbers raise many kinds
         what = f"this prior cannot be read ({type(error).__name__}: {error})"[:200]
         raise LtError(what, str(file), fix) from error
 

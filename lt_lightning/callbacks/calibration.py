@@ -64,7 +64,6 @@ class Calibration(Callback):
         self.measured = {
             "temperature": float(figures["temperature"]),
             "temperature_balanced": float(balanced["temperature"]),
-            "images": len(data.dataset("val")),  # type: ignore[arg-type]
             "measured_on": "test" if data.selected_on_test else "validation",
             "step": read_checkpoint(str(trainer.ckpt_path))["global_step"] if of_checkpoint else trainer.global_step,
         }
