@@ -213,7 +213,7 @@ CHECKPOINT: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "missing": (lambda good, bad: None, "does not exist"),
     "empty": (lambda good, bad: bad.touch(), "damaged"),
     "text": (lambda good, bad: bad.write_text("weights"), "damaged"),
-    "a folder": (lambda good, bad: bad.mkdir(), "damaged"),
+    "a folder": (lambda good, bad: bad.mkdir(), "bad.ckpt/last.ckpt"),
     "a pipe": (lambda good, bad: os.mkfifo(bad), "bad.ckpt"),
     "a link to itself": (lambda good, bad: bad.symlink_to(bad), "bad.ckpt"),
     "cut at 5,000 bytes": (lambda good, bad: bad.write_bytes(good.read_bytes()[:5000]), "damaged"),

@@ -24,7 +24,13 @@ def start(run: Path, *flags: str, driver: Path | None = None) -> subprocess.Pope
     lt = [str(driver)] if driver else ["-m", "lt_lightning"]
     where = ["--trainer.default_root_dir", str(run)]
     command = [sys.executable, *lt, "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS, *where, *flags]
-    return subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, env=ENVIRONMENT, text=True, preexec_fn=heed_interrupts, **pipes)
+
+
+def heed_interrupts() -> None:
+    """A shell that runs the tests in its background has its children ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
@@ -56,7 +62,7 @@ def test_a_run_that_is_told_to_stop_goes_on_exactly(number, workers, status, tmp
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status
     assert "stopping after this step" in errors
-    assert f"lt fit --ckpt_path {tmp_path / 'last.ckpt'}" in errors
+    assert f"lt fit --resume {tmp_path}" in errors
     assert "Traceback" not in errors
     stopped = load(tmp_path / "last.ckpt")
     assert 0 < stopped["global_step"] < 120
