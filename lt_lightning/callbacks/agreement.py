@@ -8,7 +8,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lt_lightning.callbacks.distillation import DistillationTargets
-from lt_lightning.callbacks.evaluation import measuring_device
+from lt_lightning.callbacks.measurement import measuring_device
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.metrics import Agreement
 

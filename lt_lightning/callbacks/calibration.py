@@ -10,7 +10,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from lt_lightning.calibration import beside
-from lt_lightning.callbacks.evaluation import measuring_device
+from lt_lightning.callbacks.measurement import measuring_device
 from lt_lightning.checkpoints import read_checkpoint
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.metrics.temperature import BestTemperature

@@ -48,8 +48,8 @@ class Dashboard(Callback):
     """Logs tables, charts and checkpoints to W&B: when a run begins, every tenth validation, and at its end.
 
     Charts are made from the files in the run's folder, with the pictures there; those that W&B can draw from a table
-    itself, it draws. What W&B needs until it is sent stays in that folder, too. What fails at the end is left out with
-    a warning.
+    itself, it draws. What W&B needs until it is sent stays in that folder, too. What fails is left out with a
+    warning.
 
     Args:
         logger: The run at W&B.
@@ -69,8 +69,9 @@ class Dashboard(Callback):
         if trainer.ckpt_path is None:
             data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
             counts = zip(data.class_names, data.class_counts, strict=True)
-            self._log(folder, {"data/report": table(*data_report(data)),
-                               **shown(class_distribution(counts, data.many, data.few), folder)}, 0)  # fmt: skip
+            with or_warn("the tables of the data at W&B"):
+                chart = shown(class_distribution(counts, data.many, data.few), folder)
+                self._log(folder, {"data/report": table(*data_report(data)), **chart}, 0)
 
     @rank_zero_only
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -83,7 +84,8 @@ class Dashboard(Callback):
             found = class_figures(trainer)
             rows = class_rows(found, self._before or [math.nan] * len(found), data.many, data.few)
             self._before = [c.accuracy for c in found]
-            self._log(Path(trainer.default_root_dir), {"val/classes": table(CLASSES, rows)}, trainer.global_step)
+            with or_warn("the table of classes at W&B"):
+                self._log(Path(trainer.default_root_dir), {"val/classes": table(CLASSES, rows)}, trainer.global_step)
 
     @rank_zero_only
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -1,12 +1,10 @@
 """What the members of an ensemble owe each other, logged beside what they get right."""
 
-from typing import Any
-
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
-from lt_lightning.callbacks.evaluation import measuring_device
+from lt_lightning.callbacks.measurement import Measurement, measuring_device
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.metrics.diversity import EnsembleTheory
@@ -15,7 +13,7 @@ TOLERANCE = 1e-5
 """What an identity may leave, of its left side or of 1, whichever is larger; float64 leaves far less."""
 
 
-class Diversity(Callback):
+class Diversity(Measurement):
     """Logs the theory of ensembles: ``val/theory/div_kl`` of all images, ``val/theory/div_kl_few`` of few-shot classes.
 
     The names are those of :class:`~lt_lightning.metrics.diversity.EnsembleTheory`. The logits are those that the
@@ -28,49 +26,24 @@ class Diversity(Callback):
     def __init__(self) -> None:
         self.theory: EnsembleTheory | None = None
 
-    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         theory = EnsembleTheory(torch.tensor(data.class_counts), data.many, data.few)
         self.theory = theory.to(measuring_device(pl_module)) if len(pl_module.losses) > 1 else None  # type: ignore[arg-type]
 
-    def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+    def update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+        """Add one batch."""
         if self.theory is not None:
             members = pl_module.combination.members(expert_logits, pl_module.offset)  # type: ignore[union-attr, operator]
             self.theory.update(members.to(self.theory.device), batch["target"].to(self.theory.device))
 
-    def _finish(self, pl_module: LightningModule, split: str) -> None:
+    def finish(self, pl_module: LightningModule, split: str) -> None:
+        """Log ``SPLIT/theory/*``."""
         if self.theory is not None:
             figures = {f"{split}/theory/{name}": float(value) for name, value in self.theory.compute().items()}
             check_identities(figures)
             pl_module.log_dict(figures)
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to measure."""
-        self._start(trainer, pl_module)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to measure."""
-        self._start(trainer, pl_module)
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``val/theory/*``."""
-        self._finish(pl_module, "val")
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``test/theory/*``."""
-        self._finish(pl_module, "test")
 
 
 def check_identities(figures: dict[str, float]) -> None:

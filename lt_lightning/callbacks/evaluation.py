@@ -1,18 +1,12 @@
 """What validation and test are logged as: the ensemble and each of its members, by shot group."""
 
-from typing import Any
-
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from lt_lightning.callbacks.measurement import Measurement, measuring_device
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.metrics import AveragePrecision, CalibrationError, SplitAccuracy
-
-
-def measuring_device(pl_module: LightningModule) -> torch.device:
-    """Where figures are summed up: on the model's device, but for mps, which has no float64."""
-    return torch.device("cpu") if pl_module.device.type == "mps" else pl_module.device
 
 
 class Predictor:
@@ -43,7 +37,7 @@ class Predictor:
         return {f"{self.prefix}{name}": value.float() for name, value in figures.items()}
 
 
-class Evaluation(Callback):
+class Evaluation(Measurement):
     """Logs accuracy of all, many-, medium- and few-shot classes, balanced accuracy, macro F1 and AUPRC, NLL, ECE.
 
     ``val/acc_few`` is the ensemble's figure, ``val/expert1/acc_few`` that of its first member; a single model has no
@@ -54,7 +48,8 @@ class Evaluation(Callback):
     def __init__(self) -> None:
         self.predictors: list[Predictor] = []
 
-    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         counts = torch.tensor(data.class_counts)
         members = len(pl_module.losses) if len(pl_module.losses) > 1 else 0  # type: ignore[arg-type]
@@ -63,12 +58,14 @@ class Evaluation(Callback):
             for prefix in ("", *(f"expert{m + 1}/" for m in range(members)))
         ]
 
-    def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+    def update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+        """Add one batch."""
         combined: Tensor = pl_module.combine(expert_logits)  # type: ignore[operator]
         for predictor, logits in zip(self.predictors, (combined, *expert_logits), strict=False):
             predictor.update(logits, batch["target"])
 
-    def _finish(self, pl_module: LightningModule, split: str) -> None:
+    def finish(self, pl_module: LightningModule, split: str) -> None:
+        """Log ``SPLIT/*``."""
         for predictor in self.predictors:
             figures = predictor.compute()
             pl_module.log_dict({f"{split}/{name}": value for name, value in figures.items()})
@@ -81,31 +78,3 @@ class Evaluation(Callback):
         """Have the last epoch measured, whatever ``check_val_every_n_epoch`` is."""
         if trainer.current_epoch + 1 == trainer.max_epochs:
             trainer.check_val_every_n_epoch = 1
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to measure."""
-        self._start(trainer, pl_module)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to measure."""
-        self._start(trainer, pl_module)
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``val/*``."""
-        self._finish(pl_module, "val")
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log ``test/*``."""
-        self._finish(pl_module, "test")

@@ -4,15 +4,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.nn import functional as F
 
-from lt_lightning.callbacks.evaluation import measuring_device
+from lt_lightning.callbacks.measurement import Measurement, measuring_device
 from lt_lightning.data.base import Batch, LongTailDataModule, Split
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.metrics import ConfusedPairs, LargestLosses, Reliability
@@ -20,6 +19,7 @@ from lt_lightning.plots.chart import save_chart
 from lt_lightning.plots.gathered import Gathered
 from lt_lightning.plots.report import write_report
 from lt_lightning.plots.run import split_charts, training_charts
+from lt_lightning.plots.top_losses import write_strip
 
 SPLITS = {"fit": "val", "validate": "validate", "test": "test"}
 """What the figures of each command are called in its files."""
@@ -27,7 +27,7 @@ THUMBNAIL = 96
 """Pixels of a side down to which images are kept."""
 
 
-class Plots(Callback):
+class Plots(Measurement):
     """Gathers, in validation and test, what pictures need beside figures; draws them when a command ends.
 
     Tables of confused classes, of reliability and of the images of largest loss go to ``plots/`` beside those of the
@@ -48,52 +48,26 @@ class Plots(Callback):
         self.pictures, self.hardest = pictures, hardest
         self.gathered: Gathered | None = None
 
-    def _start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to measure."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         counts, self.device = torch.tensor(data.class_counts), measuring_device(pl_module)
         self.pairs = ConfusedPairs(len(counts)).to(self.device)
         self.reliability = Reliability(counts, data.many, data.few).to(self.device)
         self.losses = LargestLosses(self.hardest).to(self.device)
 
-    def _update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+    def update(self, pl_module: LightningModule, expert_logits: Tensor, batch: Batch) -> None:
+        """Add one batch."""
         logits = pl_module.combine(expert_logits).to(self.device)  # type: ignore[operator]
         target, index = batch["target"].to(self.device), batch["index"].to(self.device)
         self.pairs.update(logits, target)
         self.reliability.update(logits, target)
         self.losses.update(logits, target, index)
 
-    def _finish(self) -> None:
+    def finish(self, pl_module: LightningModule, split: str) -> None:
         """Take what all processes have."""
         bins = {name: sums.tolist() for name, sums in self.reliability.compute().items()}
         self.gathered = Gathered(self.pairs.compute().tolist(), bins, self.losses.compute().tolist())
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to gather."""
-        self._start(trainer, pl_module)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin to gather."""
-        self._start(trainer, pl_module)
-
-    def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: int
-    ) -> None:
-        """Add one batch."""
-        self._update(pl_module, outputs, batch)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have it ready."""
-        self._finish()
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have it ready."""
-        self._finish()
 
     @rank_zero_only
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -101,8 +75,7 @@ class Plots(Callback):
         folder = Path(trainer.default_root_dir)
         if stage not in SPLITS or trainer.fast_dev_run or not (folder / "summary.json").is_file():  # type: ignore[attr-defined]
             return
-        with or_warn("what was gathered for pictures"):
-            self._write(trainer, folder / "plots", SPLITS[stage])
+        self._write(trainer, folder / "plots", SPLITS[stage])
         if not self.pictures:
             return
         made = []
@@ -120,9 +93,14 @@ class Plots(Callback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         of_images: Split = "test" if split == "test" else "val"
         index = [int(row[0]) for row in self.gathered.losses]
-        names = [data.image_name(of_images, i) for i in index]
-        image = data.dataset(of_images)[Fetch(torch.tensor(index), 0)]["image"]
-        self.gathered.write(folder, split, data.class_names, names, thumbnails(image).numpy())
+        with or_warn("what was gathered for pictures"):
+            names = [data.image_name(of_images, i) for i in index]
+            self.gathered.write(folder, split, data.class_names, names)
+        with or_warn("the pictures of largest loss"):
+            strip = folder / f"top_losses_{split}.ppm"
+            strip.unlink(missing_ok=True)  # another's would stay beside this table if an image cannot be read now
+            image = data.dataset(of_images)[Fetch(torch.tensor(index), 0)]["image"]
+            write_strip(strip, thumbnails(image).numpy())
 
 
 def thumbnails(image: Tensor) -> Tensor:

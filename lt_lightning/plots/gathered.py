@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from lt_lightning.plots.chart import Cell, as_csv
 from lt_lightning.plots.tables import Bin, Loss, Pair
-from lt_lightning.plots.top_losses import Pixels, write_strip
 from lt_lightning.whole_files import write_whole
 
 
@@ -24,15 +23,14 @@ class Gathered(NamedTuple):
     bins: dict[str, list[list[float]]]
     losses: list[list[float]]
 
-    def write(self, folder: Path, split: str, classes: list[str], images: list[str], pixels: Pixels) -> None:
-        """Write ``pairs_<split>.csv``, ``reliability_<split>.csv`` and ``top_losses_<split>`` as CSV and PPM.
+    def write(self, folder: Path, split: str, classes: list[str], images: list[str]) -> None:
+        """Write ``pairs_<split>.csv``, ``reliability_<split>.csv`` and ``top_losses_<split>.csv``.
 
         Args:
             folder: Where they go; it is made if it is not there.
             split: What they are of.
             classes: Names of the classes, in label order.
             images: Names of the images of the largest losses.
-            pixels: What those look like, ``(N, S, S, 3)``.
 
         Raises:
             OSError: They cannot be written.
@@ -46,7 +44,6 @@ class Gathered(NamedTuple):
         write_whole(folder / f"pairs_{split}.csv", as_csv(Pair._fields, pairs))
         write_whole(folder / f"reliability_{split}.csv", as_csv(Bin._fields, [*self._bins()]))
         write_whole(folder / f"top_losses_{split}.csv", as_csv(Loss._fields, losses))
-        write_strip(folder / f"top_losses_{split}.ppm", pixels)
 
     def _bins(self) -> list[Bin]:
         rows = []

@@ -7,7 +7,7 @@ import pytest
 import torch
 from commands import QUIET, fit
 
-from lt_lightning.callbacks import Plots
+from lt_lightning.callbacks import Plots, plots
 from lt_lightning.callbacks.plots import thumbnails
 from lt_lightning.commands import main
 from lt_lightning.plots import chart as charts
@@ -45,6 +45,21 @@ def test_a_chart_that_fails_costs_a_line(
     assert not (run / "plots" / "per_class_test.png").exists()
     assert read_epochs(run) == epochs  # lt test leaves what training logged
     assert np.asarray(read_strip(run / "plots" / "top_losses_test.ppm", 32)).shape == (32, 8, 8, 3)
+
+
+def test_images_that_cannot_be_read_any_more_cost_their_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(image: torch.Tensor) -> torch.Tensor:
+        raise OSError("gone")
+
+    monkeypatch.setattr(plots, "thumbnails", failing)
+    run = fit(tmp_path / "run", "--trainer.max_epochs", "1")
+    said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert said == ["lt: warning: the pictures of largest loss could not be made (OSError: gone)"]
+    assert (run / "plots" / "top_losses_val.csv").is_file()
+    assert (run / "plots" / "pairs_val.csv").is_file()
+    assert not (run / "plots" / "top_losses_val.ppm").exists()
 
 
 def test_large_images_are_kept_small() -> None:
