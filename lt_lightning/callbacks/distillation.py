@@ -1,8 +1,12 @@
 """A frozen teacher's targets for the images that students see."""
 
+from pathlib import Path
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
+from lt_lightning.callbacks.target_cache import NoCache, TargetCache
 from lt_lightning.checkpoints import load_module
 from lt_lightning.data.base import Batch, LongTailDataModule
 
@@ -12,23 +16,44 @@ class DistillationTargets(Callback):
 
     The teacher is loaded when fitting starts. It is in evaluation mode, takes no gradient, and is part of no state
     dict and no optimiser; the trainer's precision applies to it. The logits of a teacher of several experts are the
-    mean of theirs, and so is its offset.
+    mean of theirs, and so is its offset. What it says may be kept in a :class:`TargetCache` beside its checkpoint.
 
     Args:
         teacher: Checkpoint of a trained model.
+        cache: Whether to keep its logits in files, or take them from there.
 
     Raises:
         LtError: The checkpoint is missing, damaged, or was trained on other classes.
     """
 
-    def __init__(self, teacher: str) -> None:
-        self.path = teacher
+    def __init__(self, teacher: str, cache: bool = False) -> None:
+        self.path, self.cached, self.cache = teacher, cache, NoCache()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Load the teacher onto the students' device."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         self.teacher = load_module(self.path, data.class_names).to(pl_module.device).eval().requires_grad_(False)
         self.offset = self.teacher.offset.mean(0)  # type: ignore[operator]
+        made_of = {
+            "seed": data.seed,
+            "precision": trainer.precision,
+            "process": f"{trainer.global_rank}_of_{trainer.world_size}",
+        }
+        if self.cached:
+            self.cache = TargetCache(Path(self.path), made_of)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See :meth:`on_train_epoch_start`, which a run that is resumed within an epoch begins without."""
+        self.cache.open(trainer.current_epoch)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look for what is known of this epoch."""
+        self.cache.open(trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep what is known of this epoch now."""
+        data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        self.cache.close(data.train_batches().used)
 
     def on_train_batch_start(
         self,
@@ -38,7 +63,15 @@ class DistillationTargets(Callback):
         batch_idx: int,
     ) -> None:
         """Teach this batch."""
+        logits = self.cache.recall(batch_idx, batch["image"])
+        if logits is None:
+            logits = self.ask(trainer, batch["image"])
+            self.cache.keep(batch_idx, batch["image"], logits)
+        batch["teacher_logits"], batch["teacher_offset"] = logits, self.offset
+
+    def ask(self, trainer: Trainer, image: Tensor) -> Tensor:
+        """The teacher's logits ``(B, C)`` of images."""
         # a callback runs outside autocast
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            batch["teacher_logits"] = self.teacher.net(batch["image"]).float().mean(0)  # type: ignore[operator]
-        batch["teacher_offset"] = self.offset
+            logits: Tensor = self.teacher.net(image)  # type: ignore[operator]
+        return logits.float().mean(0)

@@ -60,12 +60,16 @@ class SplitAccuracy(Metric):
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
-        predicted, classes = logits.argmax(-1), len(self.total)
+        self.count(logits.argmax(-1), target)
+        nll = F.cross_entropy(logits.double(), target, reduction="none")
+        self.nll.index_add_(0, target, nll)
+
+    def count(self, predicted: Tensor, target: Tensor) -> None:
+        """Add predicted classes ``(B,)`` of images of classes ``(B,)``, whose losses count as 0."""
+        classes = len(self.total)
         self.total += target.bincount(minlength=classes)
         self.predicted += predicted.bincount(minlength=classes)
         self.correct += target[predicted == target].bincount(minlength=classes)
-        nll = F.cross_entropy(logits.double(), target, reduction="none")
-        self.nll.index_add_(0, target, nll)
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name.

@@ -37,6 +37,8 @@ class StudentEnsemble(LongTailModule):
         distillation: What the students learn from the teacher; :class:`MemberDistillation` by default.
         skill_weight: Weight of the students' own losses.
         distill_weight: Weight of distillation.
+        cache_targets: Whether the teacher's logits are kept in files beside its checkpoint, 4 bytes an image, class and
+            epoch, and taken from there by every run of the same seed, data and batches.
         terms: Losses of all students together.
         backbone: Name of the students' network, or a class of one's own.
         shared_stages: Stages that the students share, from the input on; 0 makes independent networks.
@@ -52,6 +54,7 @@ class StudentEnsemble(LongTailModule):
         distillation: Distillation | None = None,
         skill_weight: float = 0.5,
         distill_weight: float = 0.5,
+        cache_targets: bool = False,
         terms: list[TermFactory] = [],  # noqa: B006 - as in the base
         backbone: BackboneName | BackboneFactory = "resnet32",
         shared_stages: int = 0,
@@ -61,10 +64,11 @@ class StudentEnsemble(LongTailModule):
         super().__init__(class_counts, losses, backbone, shared_stages, classifier, combination, terms=terms)
         self.teacher, self.distillation = teacher, distillation or MemberDistillation()
         self.skill_weight, self.distill_weight = skill_weight, distill_weight
+        self.cache_targets = cache_targets
 
     def configure_callbacks(self) -> list[Callback]:
         """The teacher's targets, and how often students agree with it."""
-        targets = DistillationTargets(self.teacher)
+        targets = DistillationTargets(self.teacher, self.cache_targets)
         return [targets, TeacherAgreement(targets)]
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
