@@ -9,6 +9,9 @@ from pathlib import Path
 import cifar
 import digits
 import methods
+import tracks
+from run import machine_table as speed_machine
+from run import table as speed_table
 
 from lt_lightning.methods import methods as shipped
 
@@ -106,6 +109,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "theory": cifar.theory_table,
     "longer": cifar.longer_table,
     "plankton": plankton_table,
+    "tracks full": lambda: tracks.table("full"),
+    "tracks short": lambda: tracks.table("short"),
+    "speed": lambda: speed_table(json.loads((RESULTS / "speed.json").read_text())),
+    "machine": lambda: speed_machine(json.loads((RESULTS / "speed.json").read_text())),
 }
 
 

@@ -5,7 +5,7 @@
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lt_lightning.data.base import Batch, LongTailDataModule
@@ -44,7 +44,7 @@ class SelfDistillation(LongTailModule):
         network: How experts share the backbone; by default each owns the stages that are not shared.
 
     Raises:
-        LtError: Fitting starts with data of no view, or of several.
+        LtError: Fitting starts with data of no view, or of several, or whose images are mixed.
     """
 
     def __init__(
@@ -62,11 +62,14 @@ class SelfDistillation(LongTailModule):
         self.distill_weight, self.aligned = distill_weight, Aligned()
 
     def on_fit_start(self) -> None:
-        """Refuse data without the view."""
+        """Refuse data without the view, or whose images are not those of the view."""
         data: LongTailDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         if data.num_views != 1:
             what = f"self-distillation compares an image with one view of it, got {data.num_views}"
             raise LtError(what, "data.num_views", "set it to 1, and data.view_augment to weak augmentations")
+        if not isinstance(data.mix, nn.Identity):
+            what = "self-distillation compares an image with its view, of which mixing would leave the one as it is"
+            raise LtError(what, "data.mix", "set it to null")
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Skills and self-distillation on images and views ``(B, 3, H, W)``, which batch norm sees together."""

@@ -52,7 +52,13 @@ def stage(tmp_path_factory):
     return cache(lambda config: learn(tmp_path_factory.mktemp(config), config) / "last.ckpt")
 
 
-@pytest.mark.parametrize("method", METHODS)
+LIKE_OTHERS = {"cutmix", "focal", "mcem_supcon", "mixup", "posthoc", "ride_distill", "ride_six", "students", "teacher"}
+"""Methods whose parts others of this list, that are always run, have as well."""
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=[pytest.mark.soak] if name in LIKE_OTHERS else []) for name in METHODS]
+)
 def test_32_images_are_learnt(method, tmp_path, stage):
     needs: list[Any] = [found[0], str(stage(found[1]))] if (found := earlier_stage(method, [])) else []
     figures = json.loads((learn(tmp_path, method, *needs) / "summary.json").read_text())["val"]["last"]

@@ -1,0 +1,54 @@
+"""A set of random images and a callback that takes the time, for ``lt fit --plugins benchmarks/speed/parts.py``."""
+
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback
+from numpy.typing import NDArray
+
+from lt_lightning.data.augment import Augmentation, RandomCrop, RandomHorizontalFlip
+from lt_lightning.data.base import Split
+from lt_lightning.data.memory import InMemoryDataModule
+from speed.measure import cpu_seconds
+
+
+class Noise(InMemoryDataModule):
+    """Random images of 10 classes, as many training images as are asked for.
+
+    Args:
+        images: Training images.
+        side: Of an image, in pixels.
+        **kwargs: Arguments of every data module.
+    """
+
+    mean, std = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+    selected_on_test = False
+    classes = 10
+
+    def __init__(self, images: int = 1280, side: int = 32, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.images, self.side = images, side
+
+    @property
+    def class_counts(self) -> list[int]:
+        return [self.images // self.classes] * self.classes
+
+    def default_augment(self) -> list[Augmentation]:
+        return [RandomCrop(), RandomHorizontalFlip()]
+
+    def arrays(self, split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        number = self.images if split == "train" else 10 * self.classes
+        image = np.random.default_rng(0).integers(0, 256, (number, self.side, self.side, 3), np.uint8)
+        return image, np.arange(number) % self.classes
+
+
+class Clock(Callback):
+    """CPU seconds of training, from its start to its end, without validation: what a loop by hand would also do."""
+
+    seconds = 0.0
+
+    def on_train_start(self, *_: Any) -> None:
+        self.start = cpu_seconds()
+
+    def on_train_end(self, *_: Any) -> None:
+        Clock.seconds = cpu_seconds() - self.start

@@ -1,0 +1,91 @@
+"""Training as the field's repositories do it: Pillow, one image at a time, in processes that are started each epoch.
+
+Nothing of theirs is here: the loop restates what LDAM-DRW, RIDE, SADE and Bag of Tricks have in common. Their networks
+are the same; they give images channels first and ask for the loss, as a number, and the accuracy of each step.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from lt_lightning.data import CIFAR100LT
+from lt_lightning.data.augment import Augmentation, RandomCrop, RandomHorizontalFlip, RandomRotation
+from speed.measure import Faster, Pair
+from speed.training import BATCH, CLASSES, Training, teacher
+
+STEPS, WORKERS = 8, 4
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Random images, transformed one by one.
+
+    Args:
+        image: ``(N, 32, 32, 3)``, uint8.
+        transform: From a Pillow image to a tensor.
+    """
+
+    def __init__(self, image: Tensor, transform: Callable[[Image.Image], Tensor]) -> None:
+        self.image, self.transform = image.numpy(), transform
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.image[i])), i % CLASSES
+
+
+def peers() -> Sequence[Pair]:
+    """An epoch of eight batches of 128, data and all."""
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (STEPS * BATCH, 32, 32, 3), np.uint8))
+    crop: list[Augmentation] = [RandomCrop(), RandomHorizontalFlip()]
+    theirs = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
+    turn, theirs_turned = [*crop, RandomRotation()], [*theirs, transforms.RandomRotation(15)]
+    images = STEPS * BATCH
+    like = "as in the repositories, restated"
+    single = looped(Training(teacher()), image, theirs)
+    experts = looped(Training(teacher(3, "resnet32_reduced", 1)), image, theirs_turned)
+    return [
+        Pair("CE", like, ours(Training(teacher()), image, crop), single, images, "image", Faster(1.5)),
+        Pair("CE, bf16", like, ours(Training(teacher(), True), image, crop), single, images, "image", Faster(2.4)),
+        Pair("3 experts", like, ours(Training(teacher(3, "resnet32_reduced", 1)), image, turn), experts, images,
+             "image", Faster(1.4)),
+        Pair("3 experts, bf16", like, ours(Training(teacher(3, "resnet32_reduced", 1), True), image, turn), experts,
+             images, "image", Faster(2.1)),
+    ]  # fmt: skip
+
+
+def ours(training: Training, image: Tensor, augment: list[Augmentation]) -> Callable[[], None]:
+    """Batches from memory, augmented as a whole."""
+    data = CIFAR100LT(augment=augment)
+    label = torch.arange(len(image)) % CLASSES
+
+    def run() -> None:
+        for chosen in torch.randperm(len(image)).split(BATCH):
+            batch = data.normalise(data.augment(image[chosen]))
+            target = label[chosen]
+            training.step({"image": batch, "target": target, "label": target, "index": chosen, "seed": 0,
+                           "step_seed": 0})  # fmt: skip
+
+    return run
+
+
+def looped(training: Training, image: Tensor, transform: list[torch.nn.Module]) -> Callable[[], None]:
+    """Theirs."""
+    whole = transforms.Compose([*transform, transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)])
+    pictures = Pictures(image, whole)
+
+    def run() -> None:
+        total = right = 0.0
+        for batch, target in DataLoader(pictures, BATCH, shuffle=True, num_workers=WORKERS):
+            loss = training.step({"image": batch, "target": target, "label": target, "index": target, "seed": 0,
+                                  "step_seed": 0})  # fmt: skip
+            total += loss.item()
+            with torch.no_grad():
+                right += (training.module(batch[:1]).argmax(-1) == target[:1]).float().mean().item()
+
+    return run

@@ -1,0 +1,157 @@
+"""What a training step costs: against the convolutions in it, with more experts, larger batches, more classes."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import SGD
+
+from lt_lightning.data.base import Batch
+from lt_lightning.losses import BalancedSoftmax
+from lt_lightning.models.backbones import BackboneName
+from lt_lightning.models.cost import model_cost
+from lt_lightning.modules import LongTailModule, Teacher
+from speed.measure import Costs, Faster, Pair
+
+BATCH, CLASSES = 128, 100
+PEAK = 64  # channels in and out of the convolution that counts as what the processor can do
+
+
+def counts(classes: int = CLASSES) -> list[int]:
+    """A long tail."""
+    return [max(5, int(500 * 0.01 ** (c / max(1, classes - 1)))) for c in range(classes)]
+
+
+def batch(size: int = BATCH, classes: int = CLASSES, side: int = 32) -> Batch:
+    """Random images, channels last as the data modules give them."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(size, 3, side, side, generator=generator).contiguous(memory_format=torch.channels_last)
+    target = torch.randint(classes, (size,), generator=generator)
+    return {"image": image, "target": target, "label": target, "index": torch.arange(size), "seed": 0, "step_seed": 0}
+
+
+def teacher(experts: int = 1, backbone: BackboneName = "resnet32", shared: int = 0, classes: int = CLASSES) -> Teacher:
+    """One or more experts under balanced softmax."""
+    return Teacher(counts(classes), [BalancedSoftmax] * experts, backbone=backbone, shared_stages=shared)
+
+
+class Training:
+    """Steps by hand: forward, backward, update.
+
+    Args:
+        module: What is trained.
+        bf16: Whether under autocast.
+    """
+
+    def __init__(self, module: LongTailModule, bf16: bool = False) -> None:
+        self.module, self.bf16 = module.train(), bf16
+        self.optimizer = SGD(module.parameters(), lr=1e-3, momentum=0.9, nesterov=True, weight_decay=5e-4)
+
+    def step(self, batch: Batch) -> Tensor:
+        """Learn from a batch; its loss."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            loss: Tensor = self.module.training_step(batch, 0)["loss"]  # type: ignore[operator]
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+def step(module: LongTailModule, example: Batch, bf16: bool = False) -> Callable[[], None]:
+    """One step of training on a batch that is always the same."""
+    training = Training(module, bf16)
+
+    def run() -> None:
+        training.step(example)
+
+    return run
+
+
+def planar(example: Batch) -> Batch:
+    """The batch with each channel in one piece, as torchvision's transforms make it."""
+    return {**example, "image": example["image"].contiguous()}
+
+
+def convolutions(module: LongTailModule, example: Batch, dtype: torch.dtype) -> Callable[[], None]:
+    """As many multiplications as a step has, forward and twice as many backward, in one fast convolution."""
+    channels, height, width = example["image"].shape[1:]
+    macs = 3 * len(example["image"]) * model_cost(module.net, (channels, height, width))[1]
+    weight = torch.randn(PEAK, PEAK, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    image = torch.randn(32, PEAK, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    one = weight.numel() * 32 * 32 * 32
+
+    def run() -> None:
+        with torch.no_grad():
+            for _ in range(round(macs / one)):
+                F.conv2d(image, weight, padding=1)
+
+    return run
+
+
+def steps() -> Sequence[Pair]:
+    """Cross-entropy on ResNet-32, of 128 images."""
+    module, example = teacher(), batch()
+    fp32, bf16 = step(module, example), step(teacher(), example, bf16=True)
+    peak, peak_bf16 = (convolutions(module, example, dtype) for dtype in (torch.float32, torch.bfloat16))
+    shuffled = "the same step, channels first"
+    return [
+        Pair("CE step", "its convolutions at the processor's peak", fp32, peak, BATCH, "image", Faster(0.65)),
+        Pair("CE step, bf16", "its convolutions at the peak in bf16", bf16, peak_bf16, BATCH, "image", Faster(0.5)),
+        Pair("CE step", shuffled, fp32, step(teacher(), planar(example)), BATCH, "image", Faster(1.2)),
+        Pair("CE step, bf16", "the same step, fp32", bf16, fp32, BATCH, "image", Faster(1.4)),
+    ]
+
+
+def scale() -> Sequence[Pair]:
+    """Growth with experts, images of a batch, classes."""
+    example = batch()
+    pairs = []
+    for backbone in ("resnet32_reduced", "resnet32"):
+        one = step(teacher(1, backbone, 1), example)  # type: ignore[arg-type]
+        for experts in (2, 3, 4):
+            more = step(teacher(experts, backbone, 1), example)  # type: ignore[arg-type]
+            name, goal = f"{experts} experts, {backbone}, shared trunk", Costs(1 + 0.6 * (experts - 1))
+            pairs.append(Pair(name, "1 expert", more, one, BATCH, "image", goal))
+    one = step(teacher(), example)
+    for size in (32, 512):
+        other, times = step(teacher(), batch(size)), BATCH / size
+        repeated = repeat(other, max(1, round(times)))
+        reference = repeat(one, max(1, round(1 / times)))
+        images = max(BATCH, size)
+        pairs.append(Pair(f"batches of {size}", "batches of 128", repeated, reference, images, "image", Costs(1.12)))
+    large = batch(8, 1000, 224)
+    few, many = (step(teacher(backbone="resnet50", classes=c), large) for c in (1000, 8142))
+    pairs.append(Pair("ResNet-50, 8,142 classes", "1,000 classes", many, few, 8, "image", Costs(1.06)))
+    return pairs
+
+
+def repeat(call: Callable[[], None], times: int) -> Callable[[], None]:
+    """Several calls as one."""
+
+    def run() -> None:
+        for _ in range(times):
+            call()
+
+    return run
+
+
+def teaching() -> Sequence[Pair]:
+    """What a teacher of three experts adds to a student's step."""
+    example, net = batch(), teacher(3, "resnet32_reduced", 1).net.eval().requires_grad_(False)
+    student = step(teacher(), example)
+
+    def taught(bf16: bool) -> Callable[[], None]:
+        def run() -> None:
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                net(example["image"]).float().mean(0)
+            student()
+
+        return run
+
+    return [
+        Pair("student and 3-expert teacher in bf16", "student alone", taught(True), student, BATCH, "image",
+             Costs(1.45)),
+        Pair("student and 3-expert teacher in fp32", "student alone", taught(False), student, BATCH, "image",
+             Costs(1.65)),
+    ]  # fmt: skip
