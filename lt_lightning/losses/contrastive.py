@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lt_lightning.losses.gather import gather
-from lt_lightning.losses.heads import directions, each, mlp, similarity
+from lt_lightning.losses.heads import directions, each, mlp, weighted_similarity
 from lt_lightning.losses.memory import EMPTY, ClassMemory
 
 
@@ -94,28 +94,26 @@ class SupCon(ContrastiveTerm):
         label = gather(views.target).repeat(num_views)
         others, others_label = self.others(views, anchor, label)
         self.memory.remember(anchor.detach(), label)
-        compared = others_label != EMPTY
-        compared = compared & ~torch.eye(len(label), len(others_label), dtype=torch.bool, device=label.device)
-        positive = compared & (label.unsqueeze(1) == others_label)
-        logit = similarity(anchor, others) / self.temperature
-        normaliser = (logit + self.log_weight(positive, others_label)).masked_fill(~compared, NOWHERE).logsumexp(-1)
-        return self.mean_over_positives(normaliser.unsqueeze(-1) - logit, positive)
+        place, known = others_label.clamp(min=0), others_label != EMPTY
+        number = anchor.new_zeros(self.num_classes).index_add_(0, place, known.to(anchor.dtype))
+        weight = self.log_weight(number)[place].where(known, NOWHERE)
+        positives = number[label] - 1  # the anchor is none of its own
+        weight = weight.where(label.unsqueeze(1) != others_label, self.log_weight(positives).unsqueeze(1))
+        weight.diagonal().fill_(NOWHERE)
+        normaliser = weighted_similarity(anchor / self.temperature, others, weight).logsumexp(-1)
+        of_class = others.new_zeros(len(others), self.num_classes, others.shape[-1]).index_add(1, place, others)
+        similar = (anchor * (of_class[:, label] - anchor)).sum(-1) / self.temperature
+        loss = (normaliser - similar / positives.clamp(min=1)) * (positives > 0)
+        return loss.sum() / (positives > 0).sum().clamp(min=1)
 
     def others(self, views: ExpertViews, anchor: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """Directions ``(E, M, P)`` that anchors ``(E, N, P)`` are compared with, first of all themselves; classes."""
         remembered, remembered_label = self.memory.recall()
         return torch.cat([anchor, remembered], 1), torch.cat([label, remembered_label])
 
-    def log_weight(self, positive: Tensor, others_label: Tensor) -> Tensor:
-        """Logarithm of the weight of each of the others in the denominator, ``(N, M)``; ``positive`` is ``(N, M)``."""
-        return torch.zeros((), device=positive.device)
-
-    @staticmethod
-    def mean_over_positives(loss: Tensor, positive: Tensor) -> Tensor:
-        """Of pairs ``(E, N, M)``: the mean over each image's positives, over images that have any, summed over E."""
-        count = positive.sum(-1)
-        per_image = (loss * positive).sum(-1) / count.clamp(min=1)
-        return per_image.sum() / (count > 0).sum().clamp(min=1)
+    def log_weight(self, number: Tensor) -> Tensor:
+        """Logarithm of the weight in the denominator of each of so many images of a class."""
+        return torch.zeros_like(number)
 
 
 class BalancedContrast(SupCon):
@@ -155,8 +153,6 @@ class BalancedContrast(SupCon):
         classes = torch.arange(prototypes.shape[1], device=label.device)
         return torch.cat([others, prototypes], 1), torch.cat([others_label, classes])
 
-    def log_weight(self, positive: Tensor, others_label: Tensor) -> Tensor:
-        """One over the images of the other's class, the anchor itself not counted."""
-        known = (others_label != EMPTY).float()
-        of_class = torch.zeros(self.num_classes, device=known.device).index_add_(0, others_label.clamp(min=0), known)
-        return -(of_class[others_label] - positive.float()).clamp(min=1).log()
+    def log_weight(self, number: Tensor) -> Tensor:
+        """One over their number."""
+        return -number.clamp(min=1).log()

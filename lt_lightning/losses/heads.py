@@ -63,3 +63,9 @@ def similarity(a: Tensor, b: Tensor) -> Tensor:
     """Inner products, float32 or wider even under autocast: ``(..., N, P)`` and ``(..., M, P)`` to ``(..., N, M)``."""
     with torch.autocast(a.device.type, enabled=False):
         return _wide(a) @ _wide(b).mT
+
+
+def weighted_similarity(a: Tensor, b: Tensor, log_weight: Tensor) -> Tensor:
+    """Inner products ``(E, N, M)`` of ``(E, N, P)`` and ``(E, M, P)``, plus ``(N, M)``, as :func:`similarity`."""
+    with torch.autocast(a.device.type, enabled=False):
+        return torch.baddbmm(log_weight, _wide(a), _wide(b).mT)

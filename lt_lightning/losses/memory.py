@@ -41,13 +41,18 @@ class ClassMemory(nn.Module):
 
     @torch.no_grad()
     def remember(self, projection: Tensor, label: Tensor) -> None:
-        """Put projections ``(E, B, P)`` of classes ``(B,)`` in the place of the oldest of their classes."""
+        """Put projections ``(E, B, P)`` of classes ``(B,)`` in the place of the oldest of their classes.
+
+        Of more than M of a class the last M stay: those before them write, in their places, what these write.
+        """
         order = label.argsort(stable=True)
-        count = label.bincount(minlength=len(self.written))
-        sorted_label = label[order]
-        nth = torch.arange(len(label), device=label.device) - (count.cumsum(0) - count)[sorted_label]
-        last = nth >= count[sorted_label] - self.size  # of more than M of a class the last M stay
-        order, sorted_label, nth = order[last], sorted_label[last], nth[last]
-        place = sorted_label * self.size + (self.written[sorted_label] + nth) % max(self.size, 1)
-        self.vectors[:, place] = projection[:, order].to(self.vectors.dtype)
+        count = torch.zeros_like(self.written).index_add_(0, label, torch.ones_like(label))
         self.written += count
+        if self.size == 0:
+            return
+        sorted_label = label[order]
+        first = (count.cumsum(0) - count)[sorted_label]
+        nth = torch.arange(len(label), device=label.device) - first
+        newest = nth + (count[sorted_label] - 1 - nth) // self.size * self.size
+        place = sorted_label * self.size + (self.written - count)[sorted_label].add(nth) % self.size
+        self.vectors[:, place] = projection[:, order[first + newest]].to(self.vectors.dtype)

@@ -228,8 +228,9 @@ def test_balanced_contrast_does_not_change_when_a_class_is_doubled() -> None:
         labels = torch.cat([label, torch.arange(C)])
         compared = torch.ones_like(s, dtype=torch.bool)
         compared[:, : len(label)] &= ~torch.eye(len(label), dtype=torch.bool)
-        positive = compared & (label[:, None] == labels)
-        weight = term.log_weight(positive, labels)
+        number = labels.bincount().double()
+        same = label[:, None] == labels
+        weight = torch.where(same, term.log_weight(number - 1)[labels], term.log_weight(number)[labels])
         # prototypes of a class sit among its images, so put one where its images are
         s[:, len(label) + 1] = s[:, 2]
         return (s / term.temperature + weight).masked_fill(~compared, -1e9).logsumexp(-1)[0].item()
