@@ -41,11 +41,14 @@ class RandomCrop(Augmentation):
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, C)`` to the same."""
-        size, height, width, _ = image.shape
-        top, left = (move(torch.randint(2 * self.padding + 1, (size,)), image) for _ in range(2))
+        size, height, width, channels = image.shape
         padded = F.pad(image, (0, 0, *4 * [self.padding]))
-        windows = padded.unfold(1, height, 1).unfold(2, width, 1).permute(0, 1, 2, 4, 5, 3)
-        return windows[torch.arange(size, device=image.device), top, left]
+        rows, row = padded.shape[1], padded.shape[2] * channels
+        top, left = (torch.randint(2 * self.padding + 1, (size,)) for _ in range(2))
+        first = (torch.arange(size) * rows + top) * row + left * channels
+        start = first.unsqueeze(1) + torch.arange(height) * row
+        stretches = padded.flatten().unfold(0, width * channels, 1)  # at every byte one begins: a row is copied as one
+        return stretches.index_select(0, move(start.flatten(), image)).view(image.shape)
 
 
 class RandomHorizontalFlip(Augmentation):
@@ -61,8 +64,10 @@ class RandomHorizontalFlip(Augmentation):
 
     def forward(self, image: Tensor) -> Tensor:
         """uint8 ``(B, H, W, C)`` to the same."""
-        mirrored = move((torch.rand(len(image)) < self.p).nonzero().squeeze(1), image)
-        return image.index_copy(0, mirrored, image.index_select(0, mirrored).flip(2))
+        mirrored = (torch.rand(len(image)) < self.p).nonzero().squeeze(1)
+        source = torch.arange(len(image)).index_copy(0, mirrored, torch.arange(len(mirrored)) + len(image))
+        both = torch.cat([image, image.index_select(0, move(mirrored, image)).flip(2)])
+        return both.index_select(0, move(source, image))
 
 
 class RandomRotation(Augmentation):
