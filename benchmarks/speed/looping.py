@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
+from noise import Clock, Noise
 
 from lt_lightning.commands import main
-from lt_lightning.data.base import Batch
+from lt_lightning.data.base import Batch, seed_generators
 from lt_lightning.data.sampling import TrainBatches
 from lt_lightning.models.backbones import BackboneName
 from speed.measure import Adds, Costs, Pair, cpu_seconds
-from speed.parts import Clock, Noise
 from speed.training import Training, teacher
 
 ROOT = Path(__file__).parents[2]
@@ -45,10 +44,10 @@ def fit(job: Job) -> Callable[[], float]:
     def run() -> float:
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
             flags = {
-                "plugins": ROOT / "benchmarks" / "speed" / "parts.py",
+                "plugins": ROOT / "benchmarks" / "noise.py",
                 "config": ROOT / "configs" / "bs.yaml",
                 "model.backbone": job.backbone,
-                "data": "Noise",
+                "data": "noise.Noise",
                 "data.images": job.images,
                 "data.side": job.side,
                 "data.batch_size": job.size,
@@ -57,7 +56,7 @@ def fit(job: Job) -> Callable[[], float]:
                 "trainer.accelerator": "cpu",
                 "trainer.enable_progress_bar": "false",
                 "trainer.enable_model_summary": "false",
-                "trainer.callbacks": "Clock",
+                "trainer.callbacks": "noise.Clock",
                 "trainer.default_root_dir": folder,
             }
             main(["fit", *(word for flag, value in flags.items() for word in (f"--{flag}", str(value)))])
@@ -74,7 +73,7 @@ def by_hand(job: Job) -> Callable[[], float]:
         dataset = data.dataset("train")
         for fetch in TrainBatches(dataset, job.size, 0, position=lambda: 0):
             batch = dataset[fetch]
-            torch.manual_seed(fetch.seed)
+            seed_generators(fetch.seed, batch["image"].device)
             yield {**batch, "image": data.normalise(data.augment(batch["image"])), "label": batch["target"]}
 
     def run() -> float:

@@ -1,15 +1,15 @@
-"""A set of random images and a callback that takes the time, for ``lt fit --plugins benchmarks/speed/parts.py``."""
+"""A set of random images and a callback that takes the time, for ``lt fit --plugins benchmarks/noise.py``."""
 
 from typing import Any
 
 import numpy as np
 from lightning.pytorch import Callback
 from numpy.typing import NDArray
+from speed.measure import cpu_seconds
 
 from lt_lightning.data.augment import Augmentation, RandomCrop, RandomHorizontalFlip
 from lt_lightning.data.base import Split
 from lt_lightning.data.memory import InMemoryDataModule
-from speed.measure import cpu_seconds
 
 
 class Noise(InMemoryDataModule):
