@@ -41,6 +41,10 @@ class Finite(Callback):
         self._loss: Tensor | float = 0.0
         self._skips = 0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look for the parameters once: it takes as long as the rest of what is done here each step."""
+        self._parameters = [*pl_module.parameters()]
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         """Remember which images they are."""
         self._index = batch["index"]
@@ -56,7 +60,7 @@ class Finite(Callback):
             LtError: They are not finite.
         """
         loss, self._loss = trainer.strategy.reduce(self._loss, reduce_op="sum"), 0.0
-        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = get_total_norm(gradients)
         if (norm + loss).isfinite():
             self._skips = 0
