@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test soak docs wheel wheel-check lint format types digits methods tables lock
+.PHONY: demo test soak docs wheel wheel-check lint format types digits methods reproduce speed tables lock
 
 demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then both measured from their checkpoints alone
 	rm -rf runs/demo
@@ -44,6 +44,12 @@ types: $(STAMP)
 
 methods: $(STAMP)  # the README's table of all methods, five seeds on the embedded digits
 	$(BIN)/python benchmarks/methods.py --seeds 5
+
+reproduce: $(STAMP)  # published figures again, within their tracks; ROOT=DIR is the folder of the official CIFAR-100
+	$(BIN)/python benchmarks/tracks.py --root "$(ROOT)"
+
+speed: $(STAMP)  # what is fast and what is not, as ratios of CPU time
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/run.py --out benchmarks/results/speed.json
 
 tables: $(STAMP)  # puts measured tables into README and docs
 	$(BIN)/python benchmarks/tables.py

@@ -33,7 +33,7 @@ def main() -> None:
     row["core seconds"] = round(core, 1)
     print(row)
     if args.out:
-        args.out.write_text(json.dumps(row, indent=2) + "\n")
+        args.out.write_text(json.dumps({"rows": [row]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from speed.looping import loops
 from speed.measure import Suite, machine, measure
 from speed.measuring import evaluation, losses
 from speed.peers import peers
-from speed.training import scale, steps, teaching
+from speed.training import scale, steps, teaching, tried
 
 SUITES: dict[str, tuple[Suite, str]] = {
     "steps": (steps, "A training step"),
@@ -33,6 +33,7 @@ SUITES: dict[str, tuple[Suite, str]] = {
     "teaching": (teaching, "A teacher"),
     "scale": (scale, "Growth"),
     "losses": (losses, "Losses"),
+    "tried": (tried, "What was tried"),
     "evaluation": (evaluation, "Evaluation"),
 }
 """Its pairs, and what a page calls it."""

@@ -5,6 +5,7 @@ import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cifar
 import digits
@@ -100,6 +101,32 @@ def paired_table() -> str:
     return "\n".join(lines)
 
 
+def records(name: str, columns: dict[str, str]) -> str:
+    """Markdown: rows of figures, ``results/NAME.json``, with a format for each column."""
+    found: list[dict[str, Any]] = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    return "\n".join(lines + [f"| {' | '.join(f.format(row[c]) for c, f in columns.items())} |" for row in found])
+
+
+def loading_table() -> str:
+    """Markdown: CPU time an image of reading JPEGs, with one thread."""
+    times = dict.fromkeys(("ours, loading", "ours, batched", "torchvision"), "{:.2f} ms")
+    ratios = dict.fromkeys(("ratio of loading", "ratio of all"), "{:.2f}")
+    return records("loading", {"pixels": "{}", "name": "{}", **times, **ratios})
+
+
+def index_table() -> str:
+    """Markdown: what a list of images costs."""
+    costs = {"core seconds": "{:.2f}", "MiB": "{:.0f}", "MiB of a worker": "{:.1f}"}
+    return records("index", {"images": "{:,}", "index": "{}", **costs})
+
+
+def check_table() -> str:
+    """Markdown: what ``lt data check`` takes."""
+    return records("check", {"images": "{:,}", "MB": "{:.0f}", "processes": "{}", "seconds": "{:.1f}",
+                             "core seconds": "{:.1f}"})  # fmt: skip
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table,
     "paired": paired_table,
@@ -112,6 +139,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "tracks full": lambda: tracks.table("full"),
     "tracks short": lambda: tracks.table("short"),
     "speed": lambda: speed_table(json.loads((RESULTS / "speed.json").read_text())),
+    "loading": loading_table,
+    "index": index_table,
+    "check": check_table,
     "machine": lambda: speed_machine(json.loads((RESULTS / "speed.json").read_text())),
 }
 
