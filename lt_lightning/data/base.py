@@ -247,8 +247,8 @@ class LongTailDataModule(LightningDataModule, ABC):
 def seed_generators(seed: int, device: torch.device) -> None:
     """Seed torch's generators of the CPU and of a device.
 
-    ``torch.manual_seed`` seeds those of all kinds of devices; of one that is never used it keeps each seed for later,
-    and where in the program it came from: a millisecond and tens of kilobytes a step.
+    ``torch.manual_seed`` seeds those of all kinds of devices, and notes for each kind that is not there where in the
+    program it was called: the better part of a millisecond a step.
     """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
