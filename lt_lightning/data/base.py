@@ -248,7 +248,7 @@ def seed_generators(seed: int, device: torch.device) -> None:
     """Seed torch's generators of the CPU and of a device.
 
     ``torch.manual_seed`` seeds those of all kinds of devices, and notes for each kind that is not there where in the
-    program it was called: the better part of a millisecond a step.
+    program it was called: a quarter of a millisecond a step.
     """
     torch.default_generator.manual_seed(seed)
     if device.type != "cpu":
