@@ -1,12 +1,16 @@
 """What a training step costs: against the convolutions in it, with more experts, larger batches, more classes."""
 
+import atexit
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import SGD
 
+from lt_lightning.callbacks.target_cache import TargetCache
 from lt_lightning.data.base import Batch
 from lt_lightning.losses import BalancedSoftmax
 from lt_lightning.models.backbones import BackboneName
@@ -168,9 +172,29 @@ def teaching() -> Sequence[Pair]:
 
         return run
 
+    cache = TargetCache(_file(), {})
+    cache.open(0)
+    with torch.no_grad():
+        cache.keep(0, example["image"], net(example["image"]).mean(0))
+    cache.close(1)
+
+    def recalled() -> None:
+        cache.open(0)
+        assert cache.recall(0, example["image"]) is not None
+        student()
+
+    alone = "student alone"
     return [
-        Pair("student and 3-expert teacher in bf16", "student alone", taught(True), student, BATCH, "image",
-             Costs(1.45)),
-        Pair("student and 3-expert teacher in fp32", "student alone", taught(False), student, BATCH, "image",
-             Costs(1.65)),
-    ]  # fmt: skip
+        Pair("student, 3-expert teacher in bf16", alone, taught(True), student, BATCH, "image", Costs(1.45)),
+        Pair("student, 3-expert teacher in fp32", alone, taught(False), student, BATCH, "image", Costs(1.65)),
+        Pair("student, 3-expert teacher kept in files", alone, recalled, student, BATCH, "image", Costs(1.05)),
+    ]
+
+
+def _file() -> Path:
+    """Some file in a folder that is removed when Python ends: a teacher's, for all that its cache knows."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    file = Path(folder.name, "last.ckpt")
+    file.touch()
+    return file
