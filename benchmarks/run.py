@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from speed.measure import Suite, machine, measure
 from speed.measuring import evaluation, losses
 from speed.peers import peers
 from speed.training import scale, steps, teaching, tried
+
+from lt_lightning.allocator import keep_freed_memory
 
 SUITES: dict[str, tuple[Suite, str]] = {
     "steps": (steps, "A training step"),
@@ -77,16 +80,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", nargs="+", choices=SUITES, default=[*SUITES], help="all by default")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", type=Path, help="folder of clones: LDAM-DRW, RIDE-LongTailRecognition")
     parser.add_argument("--out", type=Path, help="write the figures as JSON, beside those of other suites in it")
     args = parser.parse_args()
 
     os.environ["WANDB_MODE"] = "disabled"
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the command does
     results: dict[str, Any] = json.loads(args.out.read_text()) if args.out and args.out.is_file() else {}
     for suite in args.suite:
         before = machine()
-        rows = measure(SUITES[suite][0](), args.rounds)
+        build = partial(peers, args.peers) if suite == "peers" else SUITES[suite][0]
+        rows = measure(build(), args.rounds)
         results[suite] = {"machine": before, "rounds": args.rounds, "rows": rows}
         for row in rows:
             print(" | ".join(cells(row)), flush=True)

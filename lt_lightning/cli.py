@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 
 from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the configuration
+from lt_lightning.allocator import keep_freed_memory
 from lt_lightning.callbacks import (
     Calibration,
     Dashboard,
@@ -81,6 +82,7 @@ class LongTailCLI(LightningCLI):
     """
 
     def __init__(self, args: Sequence[str] | None = None, predictions: Predictions | None = None) -> None:
+        keep_freed_memory()
         self._training, self._report = TrainingLog(), Report()
         super().__init__(
             LongTailModule,

@@ -5,6 +5,7 @@ are the same; they give images channels first and ask for the loss, as a number,
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torchvision import transforms
 
 from lt_lightning.data import CIFAR100LT
 from lt_lightning.data.augment import Augmentation, RandomCrop, RandomHorizontalFlip, RandomRotation
-from speed.measure import Faster, Pair
+from speed.measure import Faster, Pair, elsewhere
+from speed.repositories import REPOSITORIES
 from speed.training import BATCH, CLASSES, Training, teacher
 
 STEPS, WORKERS = 8, 4
@@ -39,8 +41,12 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return self.transform(Image.fromarray(self.image[i])), i % CLASSES
 
 
-def peers() -> Sequence[Pair]:
-    """An epoch of eight batches of 128, data and all."""
+def peers(clones: Path | None = None) -> Sequence[Pair]:
+    """An epoch of eight batches of 128, data and all.
+
+    Args:
+        clones: Folder of clones of published repositories; those that are there are held against, too.
+    """
     image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (STEPS * BATCH, 32, 32, 3), np.uint8))
     crop: list[Augmentation] = [RandomCrop(), RandomHorizontalFlip()]
     theirs = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
@@ -49,14 +55,28 @@ def peers() -> Sequence[Pair]:
     like = "as in the repositories, restated"
     single = looped(Training(teacher()), image, theirs)
     experts = looped(Training(teacher(3, "resnet32_reduced", 1)), image, theirs_turned)
-    return [
-        Pair("CE", like, ours(Training(teacher()), image, crop), single, images, "image", Faster(1.5)),
-        Pair("CE, bf16", like, ours(Training(teacher(), True), image, crop), single, images, "image", Faster(2.4)),
-        Pair("3 experts", like, ours(Training(teacher(3, "resnet32_reduced", 1)), image, turn), experts, images,
-             "image", Faster(1.4)),
-        Pair("3 experts, bf16", like, ours(Training(teacher(3, "resnet32_reduced", 1), True), image, turn), experts,
-             images, "image", Faster(2.1)),
-    ]  # fmt: skip
+    calls = {
+        ("CE", False): ours(Training(teacher()), image, crop),
+        ("CE", True): ours(Training(teacher(), True), image, crop),
+        ("3 experts", False): ours(Training(teacher(3, "resnet32_reduced", 1)), image, turn),
+        ("3 experts", True): ours(Training(teacher(3, "resnet32_reduced", 1), True), image, turn),
+    }
+    against = {"CE": [(like, single)], "3 experts": [(like, experts)]}
+    for name, transform, folder in (
+        ("CE", theirs, "LDAM-DRW"),
+        ("3 experts", theirs_turned, "RIDE-LongTailRecognition"),
+    ):
+        if clones and (clones / folder).is_dir():
+            build, title = REPOSITORIES[folder]
+            loader = DataLoader(Pictures(image, whole(transform)), BATCH, shuffle=True, num_workers=WORKERS)
+            against[name].append((title, build(clones / folder, lambda loader=loader: loader)))
+    goals = {("CE", False): 1.5, ("CE", True): 2.4, ("3 experts", False): 1.4, ("3 experts", True): 2.1}
+    pairs = []
+    for (name, bf16), call in calls.items():
+        for title, reference in against[name]:
+            what, goal = f"{name}, bf16" if bf16 else name, Faster(goals[name, bf16])
+            pairs.append(Pair(what, title, call, elsewhere(reference), images, "image", goal))
+    return pairs
 
 
 def ours(training: Training, image: Tensor, augment: list[Augmentation]) -> Callable[[], None]:
@@ -74,10 +94,14 @@ def ours(training: Training, image: Tensor, augment: list[Augmentation]) -> Call
     return run
 
 
+def whole(transform: list[torch.nn.Module]) -> transforms.Compose:
+    """From a Pillow image to what a network sees."""
+    return transforms.Compose([*transform, transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)])
+
+
 def looped(training: Training, image: Tensor, transform: list[torch.nn.Module]) -> Callable[[], None]:
     """Theirs."""
-    whole = transforms.Compose([*transform, transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.25,) * 3)])
-    pictures = Pictures(image, whole)
+    pictures = Pictures(image, whole(transform))
 
     def run() -> None:
         total = right = 0.0

@@ -16,7 +16,7 @@ from lt_lightning.losses import BalancedSoftmax
 from lt_lightning.models.backbones import BackboneName
 from lt_lightning.models.cost import model_cost
 from lt_lightning.modules import LongTailModule, Teacher
-from speed.measure import Costs, Faster, Pair, Takes
+from speed.measure import Costs, Faster, Pair, Takes, elsewhere
 
 BATCH, CLASSES = 128, 100
 PEAK = 64  # channels in and out of the convolution that counts as what the processor can do
@@ -136,15 +136,17 @@ def scale() -> Sequence[Pair]:
             more = step(teacher(experts, backbone, 1), example)  # type: ignore[arg-type]
             name, goal = f"{experts} experts, {backbone}, shared trunk", Costs(1 + 0.6 * (experts - 1))
             pairs.append(Pair(name, "1 expert", more, one, BATCH, "image", goal))
-    one = step(teacher(), example)
+    one, large = step(teacher(), example), step(teacher(), batch(512))
+    kept = "the same, freed memory given back"
+    pairs.append(Pair("batches of 512", kept, large, elsewhere(large), 512, "image", Faster(1.0)))
     for size in (32, 512):
         other, times = step(teacher(), batch(size)), BATCH / size
         repeated = repeat(other, max(1, round(times)))
         reference = repeat(one, max(1, round(1 / times)))
         images = max(BATCH, size)
         pairs.append(Pair(f"batches of {size}", "batches of 128", repeated, reference, images, "image", Costs(1.12)))
-    large = batch(8, 1000, 224)
-    few, many = (step(teacher(backbone="resnet50", classes=c), large) for c in (1000, 8142))
+    photos = batch(8, 1000, 224)
+    few, many = (step(teacher(backbone="resnet50", classes=c), photos) for c in (1000, 8142))
     pairs.append(Pair("ResNet-50, 8,142 classes", "1,000 classes", many, few, 8, "image", Costs(1.06)))
     return pairs
 
