@@ -10,6 +10,7 @@ from typing import Any
 import cifar
 import digits
 import methods
+import precision
 import tracks
 from run import machine_table as speed_machine
 from run import table as speed_table
@@ -142,6 +143,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "loading": loading_table,
     "index": index_table,
     "check": check_table,
+    "precision": lambda: precision.table(json.loads((RESULTS / "precision.json").read_text())),
     "machine": lambda: speed_machine(json.loads((RESULTS / "speed.json").read_text())),
 }
 

@@ -273,12 +273,12 @@ def in_a_child(run: Callable[[], dict[str, Any]], seconds: int) -> dict[str, Any
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize(
     ("seed", "share"),
-    [(0, 1), *(pytest.param(seed, 10, marks=pytest.mark.soak) for seed in (1,))],
+    [(0, 1), *(pytest.param(seed, 20, marks=pytest.mark.soak) for seed in (1,))],
     ids=["quick", "soak"],
 )
 @pytest.mark.parametrize(
     ("make", "number"),
-    [(configurations, 200), (images, 200), (checkpoints, 50), (tables, 50)],
+    [(configurations, 100), (images, 100), (checkpoints, 25), (tables, 25)],
     ids=["configurations", "images", "checkpoints", "tables"],
 )
 def test_a_damaged_file_is_read_or_refused(

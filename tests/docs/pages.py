@@ -26,6 +26,7 @@ NOT_RUN = {
     "python benchmarks/index.py": "as above",
     "python benchmarks/loading.py": "as above",
     "python benchmarks/check.py": "as above",
+    "python benchmarks/precision.py": "it trains for minutes",
     "python benchmarks/tracks.py": "it trains for hours; tests/benchmarks runs a row",
     "sbatch": "it needs a cluster; the script is parsed, and its line for one node is run",
     "--node_rank": "it needs two machines; the flags are parsed",
