@@ -1,27 +1,30 @@
 """Memory that one step frees and the next one asks for again stays with the process.
 
-glibc gives the end of the heap back to the system when enough of it is free; then the system clears the pages of the
-next step anew. Blocks from 32 MiB on, a mapping each, still go back at once: kept on the heap they would leave gaps
-that others do not fill. Other C libraries are left as they are.
+glibc gives large blocks, and the end of the heap when enough of it is free, back to the system, which clears the pages
+of the next step anew. Activations of large batches are such blocks. Other C libraries are left as they are.
 """
 
 import ctypes
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt, by the numbers of its malloc.h."""
-NEVER = 2**31 - 1
-OWN_MAPPING = 2**25
-"""Bytes from which on a block is a mapping of its own: where glibc itself arrives at most."""
+NEVER, LARGEST = 2**31 - 1, 2**30
+"""Free bytes at the end of the heap that go back, and bytes from which on a block is a mapping of its own."""
 
 
-def keep_freed_memory(trim: int = NEVER) -> bool:
-    """Set the thresholds.
-
-    Args:
-        trim: Free bytes at the end of the heap that go back to the system.
+def keep_freed_memory() -> bool:
+    """Keep what is freed, blocks of a gibibyte and more apart: between large blocks the heap may have gaps.
 
     Returns:
-        Whether the C library has them.
+        Whether the C library can be told so.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, trim)) and bool(mallopt(MMAP_THRESHOLD, OWN_MAPPING))
+    return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, NEVER)) and bool(mallopt(MMAP_THRESHOLD, LARGEST))
+
+
+def give_back_freed_memory(worker: int = 0) -> None:
+    """Give it back, as where images of any size are read, one after another; what a loading process begins with."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(TRIM_THRESHOLD, 2**26)
+        mallopt(MMAP_THRESHOLD, 2**25)  # where glibc's own thresholds arrive at most

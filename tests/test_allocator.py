@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from lt_lightning import allocator, cli
-from lt_lightning.allocator import keep_freed_memory
+from lt_lightning.allocator import give_back_freed_memory, keep_freed_memory
+from lt_lightning.data import DigitsLT
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no such thresholds")
@@ -19,12 +20,22 @@ def test_what_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     library = SimpleNamespace(mallopt=lambda parameter, value: told.setdefault(parameter, value) == value)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     assert keep_freed_memory()
-    assert told == {-1: 2**31 - 1, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    assert told == {-1: 2**31 - 1, -3: 2**30}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    told.clear()
+    give_back_freed_memory()
+    assert told == {-1: 2**26, -3: 2**25}
 
 
 def test_another_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
     assert not keep_freed_memory()
+    give_back_freed_memory()
+
+
+def test_loading_processes_give_back() -> None:
+    data = DigitsLT(num_workers=2)
+    data.trainer = SimpleNamespace(world_size=1, global_rank=0)  # type: ignore[assignment]
+    assert data.val_dataloader().worker_init_fn is give_back_freed_memory
 
 
 def test_the_command_does_so() -> None:

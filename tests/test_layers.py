@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lt_lightning"
 FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
-    "data": ("regular", "whole_files"),
+    "data": ("allocator", "regular", "whole_files"),
     "plots": ("run_folder", "summary", "tail", "whole_files", "regular", "arguments", "redaction"),
     "check": ("data", "arguments", "plots", "tail"),
     "tail.py": (),
@@ -42,6 +42,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
     "calibration.py": ("checkpoints", "losses.priors", "regular"),
     "rows.py": ("run_folder", "whole_files"),
     "checkpoints.py": ("regular", "strict_yaml", "trust", "written_secrets"),
+    "allocator.py": (),
     "errors.py": ("redaction",),
     "steps.py": ("checkpoints", "data.base"),
     "environment.py": ("run_folder", "whole_files"),

@@ -19,8 +19,6 @@ from typing import Any
 
 import torch
 
-from lt_lightning.allocator import keep_freed_memory
-
 TOLERATED = 0.1
 """Part of a goal by which a figure may miss it: machines are noisy."""
 
@@ -41,19 +39,6 @@ class Goal(ABC):
     @abstractmethod
     def shortfall(self, figure: float) -> float:
         """By what part of the limit it is missed; negative where it is met."""
-
-
-def elsewhere(call: Call) -> Call:
-    """A call in a process whose allocator is as it comes, with the thresholds that glibc arrives at by itself."""
-
-    def run() -> float | None:
-        keep_freed_memory(trim=2**26)
-        try:
-            return call()
-        finally:
-            keep_freed_memory()
-
-    return run
 
 
 class Faster(Goal):

@@ -16,7 +16,7 @@ from torchvision import transforms
 
 from lt_lightning.data import CIFAR100LT
 from lt_lightning.data.augment import Augmentation, RandomCrop, RandomHorizontalFlip, RandomRotation
-from speed.measure import Faster, Pair, elsewhere
+from speed.measure import Faster, Pair
 from speed.repositories import REPOSITORIES
 from speed.training import BATCH, CLASSES, Training, teacher
 
@@ -75,7 +75,7 @@ def peers(clones: Path | None = None) -> Sequence[Pair]:
     for (name, bf16), call in calls.items():
         for title, reference in against[name]:
             what, goal = f"{name}, bf16" if bf16 else name, Faster(goals[name, bf16])
-            pairs.append(Pair(what, title, call, elsewhere(reference), images, "image", goal))
+            pairs.append(Pair(what, title, call, reference, images, "image", goal))
     return pairs
 
 

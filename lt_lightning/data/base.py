@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from lt_lightning.allocator import give_back_freed_memory
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.crops import central_crop
 from lt_lightning.data.images import open_image
@@ -210,6 +211,7 @@ class LongTailDataModule(LightningDataModule, ABC):
             batch_size=None,
             sampler=sampler,
             num_workers=self.num_workers,
+            worker_init_fn=give_back_freed_memory,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
