@@ -45,7 +45,7 @@ AT_ROOT = ("security", "changelog", "contributing")
 def read(app: Sphinx, page: str, source: list[str]) -> None:
     """Take such a page from there, and lead links to it."""
     if page in AT_ROOT:
-        source[0] = (ROOT / f"{page.upper()}.md").read_text()
+        source[0] = (ROOT / f"{page.upper()}.md").read_text().replace("](docs/", "](")
     for name in AT_ROOT:
         source[0] = re.sub(rf"\]\((\.\./)?{name.upper()}\.md\)", f"]({name}.md)", source[0])
 
