@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from lt_lightning.losses.contrastive import BalancedContrast, ExpertViews
@@ -69,29 +70,21 @@ def evaluation() -> Sequence[Pair]:
         target, predicted = torch.randint(classes, (2, IMAGES))
         ours, theirs = SplitAccuracy(torch.tensor(counts(classes))), MulticlassAccuracy(classes, average=None)
         goal = Takes(2.0) if classes == 8142 else Faster(1.0)
-        calls = count(ours, predicted, target), update(theirs, predicted, target)
+        sides = (ours, ours.count), (theirs, theirs.update)
+        calls = [evaluated(metric, add, predicted, target) for metric, add in sides]
         name = f"sums and figures of {classes:,} classes"
         pairs.append(Pair(name, "torchmetrics, one update", *calls, 1, "evaluation", goal))
     return pairs
 
 
-def count(metric: SplitAccuracy, predicted: Tensor, target: Tensor) -> Callable[[], None]:
-    """Ours: the sums of an evaluation, and its figures."""
+def evaluated(
+    metric: Metric, add: Callable[[Tensor, Tensor], None], predicted: Tensor, target: Tensor
+) -> Callable[[], None]:
+    """The sums of an evaluation, from predicted classes, and its figures."""
 
     def run() -> None:
         metric.reset()
-        metric.count(predicted, target)
-        metric.compute()
-
-    return run
-
-
-def update(metric: MulticlassAccuracy, predicted: Tensor, target: Tensor) -> Callable[[], None]:
-    """Theirs."""
-
-    def run() -> None:
-        metric.reset()
-        metric.update(predicted, target)
+        add(predicted, target)
         metric.compute()
 
     return run

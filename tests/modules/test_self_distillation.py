@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.optim import SGD, Optimizer
+from torchvision.transforms.v2 import MixUp
 
 from lt_lightning.data import DigitsLT
 from lt_lightning.errors import LtError
@@ -188,4 +189,14 @@ def test_data_of_no_view_or_of_several_are_an_error(num_views: int, tmp_path: Pa
         max_steps=1, logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False
     )
     with pytest.raises(LtError, match=f"one view of it, got {num_views}"):
+        trainer.fit(module, datamodule=data)
+
+
+def test_mixed_images_are_an_error() -> None:
+    data = DigitsLT(num_views=1, mix=MixUp())
+    module = Trained(data.class_counts, [CrossEntropy], backbone="resnet8")
+    trainer = Trainer(
+        max_steps=1, logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False
+    )
+    with pytest.raises(LtError, match="mixing would leave the one as it is"):
         trainer.fit(module, datamodule=data)
