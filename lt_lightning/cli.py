@@ -28,6 +28,7 @@ from lt_lightning.callbacks import (
     Diversity,
     Evaluation,
     Finite,
+    IdleHooks,
     KeepConfig,
     LastCheckpoint,
     PendingValidation,
@@ -46,6 +47,7 @@ from lt_lightning.callbacks import (
 from lt_lightning.callbacks.progress import has_bar
 from lt_lightning.checkpoint_io import WholeCheckpointIO
 from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, other_weights, read_checkpoint, stored_config
+from lt_lightning.compiled import Mode, compile_step
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.data.given import GivenData
 from lt_lightning.errors import LtError
@@ -99,6 +101,7 @@ class LongTailCLI(LightningCLI):
                 "num_sanity_val_steps": 0,
                 "callbacks": [
                     RunLock(),
+                    IdleHooks(),
                     Evaluation(),
                     Calibration(),
                     Diversity(),
@@ -129,6 +132,9 @@ class LongTailCLI(LightningCLI):
         parser.add_class_arguments(RunWandbLogger, "wandb", instantiate=False)  # it may not be installed
         inexact = "Go on in other steps than those of the checkpoint's run, from the beginning of an epoch."
         order = "Number the classes of the data as the checkpoint does; for sets of files, not for fit."
+        parser.add_argument(
+            "--compile", type=Mode | None, default=None, help="Compile training steps by torch.compile."
+        )
         parser.add_argument("--as_in_checkpoint", type=bool, default=False, help=order)
         parser.add_argument("--allow_inexact", type=bool, default=False, help=inexact)
         for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
@@ -188,7 +194,7 @@ class LongTailCLI(LightningCLI):
             files = [str(path.absolute) for path in config.config or [] if path is not None]
             plain = json.loads(self._parser("fit").dump(config, format="json", skip_none=False))
             hardware = {key: plain["trainer"][key] for key in ("accelerator", "devices", "strategy", "precision")}
-            inherited = {key: plain[key] for key in ("seed_everything", "data", "pretrained", "plots")} | {
+            inherited = {key: plain[key] for key in ("seed_everything", "data", "pretrained", "plots", "compile")} | {
                 "trainer": hardware
             }
             model[name] = trained_first(model[name], files, inherited, run / name)
@@ -211,6 +217,11 @@ class LongTailCLI(LightningCLI):
             if isinstance(cause.__cause__, LtError):
                 raise cause.__cause__ from error
             raise LtError(str(cause), "the configuration", "change this value") from error
+
+    def before_fit(self) -> None:
+        """Compile what is trained, if asked to."""
+        if (mode := self._get(self.config, "compile")) is not None:
+            compile_step(self.model, mode)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run; what a checkpoint holds that cannot be gone on with is the user's mistake.
@@ -322,7 +333,7 @@ def _with_stored_config(args: list[str], subcommands: list[str]) -> list[str]:
     keys = ["seed_everything", "model", "data"]
     trainer = {"default_root_dir": str(Path(path).resolve().parent), "precision": config["trainer"]["precision"]}
     if args[command] == "fit":
-        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "pretrained", "plots", "wandb"]
+        keys += ["optimizer", "lr_scheduler", "checkpoint", "last", "pretrained", "plots", "wandb", "compile"]
         trainer = {**config["trainer"], **trainer}
     kept = {key: config[key] for key in keys if config.get(key) is not None} | {"trainer": trainer}
     return [*args[: command + 1], "--config", yaml.safe_dump(kept, sort_keys=False), *args[command + 1 :]]

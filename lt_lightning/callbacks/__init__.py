@@ -7,6 +7,7 @@ from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.finite import Finite
+from lt_lightning.callbacks.idle_hooks import IdleHooks
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
 from lt_lightning.callbacks.pending_validation import PendingValidation
@@ -31,6 +32,7 @@ __all__ = [
     "Diversity",
     "Evaluation",
     "Finite",
+    "IdleHooks",
     "KeepConfig",
     "LastCheckpoint",
     "ParabolicTransition",

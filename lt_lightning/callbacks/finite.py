@@ -1,5 +1,6 @@
 """A loss or a gradient that is not finite never reaches the weights."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Finite(Callback):
         loss, self._loss = trainer.strategy.reduce(self._loss, reduce_op="sum"), 0.0
         gradients = [p.grad for p in self._parameters if p.grad is not None]
         norm = get_total_norm(gradients)
-        if (norm + loss).isfinite():
+        if math.isfinite(norm + loss):
             self._skips = 0
             self._training.add("grad_norm", norm)
             return

@@ -60,12 +60,13 @@ class LastCheckpoint(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Write within an epoch."""
-        loop = trainer.fit_loop.epoch_loop
+        step, loop = trainer.global_step, trainer.fit_loop.epoch_loop
+        stopped = self._told(trainer, agree=step % AGREE_EVERY == 0)
+        if not stopped and (not self.every_n_train_steps or step % self.every_n_train_steps):
+            return
         if loop._should_accumulate() or (trainer.is_last_batch and not loop._should_check_val_epoch()):
             return  # gradients are not saved; an epoch that nothing but its end is left of ends at once
-        stopped = self._told(trainer, agree=trainer.global_step % AGREE_EVERY == 0)
-        if stopped or (self.every_n_train_steps and trainer.global_step % self.every_n_train_steps == 0):
-            self._save(trainer)
+        self._save(trainer)
         if stopped:
             self._exit(trainer)
 

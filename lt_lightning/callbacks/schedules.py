@@ -121,4 +121,4 @@ def _set_weight(pl_module: LightningModule, name: str, value: float) -> None:
     if name not in weights:
         fix = f"name one of its weights: {', '.join(weights)}"
         raise LtError(f"{type(pl_module).__name__} has no weight called {name}", "a schedule in trainer.callbacks", fix)
-    setattr(pl_module, name, value)
+    setattr(pl_module, name, torch.tensor(value, device=pl_module.device))  # as a float, steps are compiled anew for it

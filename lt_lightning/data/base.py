@@ -205,7 +205,9 @@ class LongTailDataModule(LightningDataModule, ABC):
         ranks = self.trainer.world_size, self.trainer.global_rank
         return self._loader(dataset, EvalBatches(dataset, self.eval_batch_size, *ranks))
 
-    def _loader(self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches) -> DataLoader[Batch | LtError]:
+    def _loader(
+        self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches, pinned: bool = True
+    ) -> DataLoader[Batch | LtError]:
         return DataLoader(
             Reported(dataset),
             batch_size=None,
@@ -213,7 +215,7 @@ class LongTailDataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             worker_init_fn=give_back_freed_memory,
             persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=pinned and torch.cuda.is_available(),
         )
 
     def on_before_batch_transfer(self, batch: Batch | LtError, dataloader_idx: int) -> Batch:
@@ -225,6 +227,11 @@ class LongTailDataModule(LightningDataModule, ABC):
         if isinstance(batch, LtError):
             raise batch
         return batch
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave a batch that is there already as it is: Lightning would look at all its parts."""
+        there = batch["image"].device == device
+        return batch if there else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
         """Augment (training only) and normalise a batch on its device.

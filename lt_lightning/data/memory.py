@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from lt_lightning.data.base import Batch, LongTailDataModule, Split
-from lt_lightning.data.sampling import Fetch
+from lt_lightning.data.sampling import EvalBatches, Fetch, TrainBatches
+from lt_lightning.errors import LtError
 
 
 class ArrayDataset(Dataset[Batch]):
@@ -27,18 +28,23 @@ class ArrayDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.target)
 
+    def to(self, device: torch.device) -> "ArrayDataset":
+        """The same images on a device, where batches are then read."""
+        return ArrayDataset(self.image.to(device), self.target.to(device))
+
     def __getitem__(self, fetch: Fetch) -> Batch:
+        index = fetch.indices.to(self.image.device, non_blocking=True)
         return {
-            "image": self.image[fetch.indices],
-            "target": self.target[fetch.indices],
-            "index": fetch.indices,
+            "image": self.image[index],
+            "target": self.target[index],
+            "index": index,
             "seed": fetch.seed,
             "step_seed": fetch.step_seed,
         }
 
 
 class InMemoryDataModule(LongTailDataModule):
-    """A long-tailed set whose splits are arrays.
+    """A long-tailed set whose splits are arrays; without loading processes they lie on the device that trains.
 
     Args:
         **kwargs: Arguments of :class:`LongTailDataModule`.
@@ -67,3 +73,11 @@ class InMemoryDataModule(LongTailDataModule):
             image, target = self.arrays(split)
             self._datasets[split] = ArrayDataset(torch.from_numpy(image), torch.from_numpy(target))
         return self._datasets[split]
+
+    def _loader(
+        self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches, pinned: bool = True
+    ) -> DataLoader[Batch | LtError]:
+        assert self.trainer is not None
+        if self.num_workers or not isinstance(dataset, ArrayDataset):  # loading processes know no device
+            return super()._loader(dataset, sampler)
+        return super()._loader(dataset.to(self.trainer.strategy.root_device), sampler, pinned=False)

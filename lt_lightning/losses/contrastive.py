@@ -26,7 +26,7 @@ class ExpertViews(NamedTuple):
     logits: Tensor  # (E, V, B, C), raw
     class_vectors: Tensor  # (E, C, D), the rows of the experts' classifiers
     target: Tensor  # (B,), classes
-    seed: int  # of what a term draws, the same on all processes
+    seed: int | Tensor  # of what a term draws, the same on all processes; in a compiled step a tensor on the CPU
 
 
 class ContrastiveTerm(nn.Module):

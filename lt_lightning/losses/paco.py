@@ -43,9 +43,8 @@ class ProjectionQueue(nn.Module):
     def push(self, projection: Tensor, label: Tensor) -> None:
         """Add projections ``(E, B, P)`` of classes ``(B,)``; as many of the oldest leave."""
         projection = projection.detach().to(self.vectors.dtype)
-        # New tensors rather than new values: the old ones may still be needed for a gradient.
-        self.vectors = torch.cat([self.vectors, projection], 1)[:, len(label) :]
-        self.label = torch.cat([self.label, label])[len(label) :]
+        self.vectors.copy_(torch.cat([self.vectors, projection], 1)[:, len(label) :])
+        self.label.copy_(torch.cat([self.label, label])[len(label) :])
 
 
 class ParametricContrast(ContrastiveTerm):

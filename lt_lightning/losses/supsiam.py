@@ -14,7 +14,8 @@ from lt_lightning.losses.heads import directions, each, predictor, projector, si
 from lt_lightning.losses.memory import ClassMemory
 
 
-def draw_positives(label: Tensor, others_label: Tensor, num_experts: int, positives: int, seed: int) -> Tensor:
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # a generator of its own is nothing for a compiler
+def draw_positives(label: Tensor, others_label: Tensor, num_experts: int, positives: int, seed: int | Tensor) -> Tensor:
     """Draw up to ``positives`` others of the class of each image, for each expert anew.
 
     Args:
@@ -27,7 +28,7 @@ def draw_positives(label: Tensor, others_label: Tensor, num_experts: int, positi
     Returns:
         Mask ``(E, B, M)``.
     """
-    generator = torch.Generator(label.device).manual_seed(seed)
+    generator = torch.Generator(label.device).manual_seed(int(seed))
     same = (label.unsqueeze(1) == others_label).fill_diagonal_(False)
     lot = torch.rand(num_experts, *same.shape, generator=generator, device=label.device).masked_fill(~same, -1)
     highest = lot.topk(min(positives, len(others_label)), dim=-1)
@@ -87,11 +88,12 @@ class SupSiam(ContrastiveTerm):
         sup = self.attraction(prediction[:, 0], target[:, 0], label, views.seed)
         return 1 + self.sup_weight * sup + self.self_weight * self_attraction(prediction, target)
 
-    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int) -> Tensor:
+    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int | Tensor) -> Tensor:
         """Which of the others, of classes ``(M,)``, each expert draws for each image, ``(E, B, M)``."""
-        return draw_positives(label, others_label, num_experts, self.positives, seed)
+        drawn: Tensor = draw_positives(label, others_label, num_experts, self.positives, seed)
+        return drawn
 
-    def attraction(self, prediction: Tensor, target: Tensor, label: Tensor, seed: int) -> Tensor:
+    def attraction(self, prediction: Tensor, target: Tensor, label: Tensor, seed: int | Tensor) -> Tensor:
         """``sup`` of directions ``(E, B, P)`` of images of classes ``(B,)``."""
         remembered, remembered_label = self.memory.recall()
         others_label = torch.cat([label, remembered_label])
@@ -106,7 +108,7 @@ class SupSiam(ContrastiveTerm):
 class SharedSupSiam(SupSiam):
     """:class:`SupSiam` whose experts all draw the same positives; for ablations. Arguments are the same."""
 
-    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int) -> Tensor:
+    def draw(self, label: Tensor, others_label: Tensor, num_experts: int, seed: int | Tensor) -> Tensor:
         """Which of the others, of classes ``(M,)``, are drawn for each image, ``(E, B, M)``."""
         return super().draw(label, others_label, 1, seed).expand(num_experts, -1, -1)
 

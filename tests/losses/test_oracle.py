@@ -360,12 +360,14 @@ CONTRASTS = {
     "SupSiam memory": Contrast(partial(SupSiam, hidden=8, dim=P, memory=2), supsiam, recall),
     "SharedSupSiam": Contrast(partial(SharedSupSiam, hidden=8, dim=P), supsiam, recall),
     "ParametricContrast": Contrast(
-        partial(ParametricContrast, dim=P, queue=5), paco, lambda term: (term.queue.vectors, term.queue.label)
+        partial(ParametricContrast, dim=P, queue=5),
+        paco,
+        lambda term: (term.queue.vectors.clone(), term.queue.label.clone()),
     ),
     "ParametricContrast(alpha=1)": Contrast(
         partial(ParametricContrast, dim=P, alpha=1.0, queue=0),
         paco,
-        lambda term: (term.queue.vectors, term.queue.label),
+        lambda term: (term.queue.vectors.clone(), term.queue.label.clone()),
     ),
     "ProbabilisticContrast": Contrast(partial(ProbabilisticContrast, dim=P), proco, lambda term: None),
 }

@@ -4,7 +4,9 @@ Fake tensors have shapes and no values. What needs a value, or a shape that depe
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -75,6 +77,27 @@ def test_a_step_waits_for_nothing(name: str) -> None:
     views = {"SelfDistillation": 1}.get(name, 2 if isinstance(module, ContrastiveExperts) else 0)
     with FakeTensorMode(allow_non_fake_inputs=True):
         module.training_step(batch(views), 0)["loss"].backward()  # type: ignore[operator]
+
+
+def moved(value: Any) -> Any:
+    """To a device that computes nothing but shapes, and refuses tensors of another device and questions for values."""
+    if isinstance(value, list):
+        return [moved(one) for one in value]
+    return value.to("meta") if isinstance(value, torch.Tensor) else value
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_step_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator  # neither these nor autocast know that device
+    monkeypatch.setattr(torch, "Generator", lambda device: generator() if device.type == "meta" else generator(device))
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    module = MODULES[name]().train().to("meta")
+    views = {"SelfDistillation": 1}.get(name, 2 if isinstance(module, ContrastiveExperts) else 0)
+    example = {key: moved(value) for key, value in batch(views).items()}
+    result = module.training_step(example, 0)  # type: ignore[operator]
+    result["loss"].backward()
+    assert {value.device.type for value in result.values()} == {"meta"}
+    assert {p.grad.device.type for p in module.parameters() if p.grad is not None} == {"meta"}
 
 
 def test_a_step_that_waits_is_found() -> None:

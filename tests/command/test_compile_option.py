@@ -1,0 +1,61 @@
+"""``lt fit --compile MODE``: the same run by compiled steps."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from commands import ROOT, fit, load, refusal
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from lt_lightning import compiled
+from lt_lightning.checkpoints import stored_config
+from lt_lightning.commands import main
+
+FEW = ["--trainer.max_epochs", "2", "--trainer.limit_train_batches", "2", "--trainer.limit_val_batches", "1"]
+
+
+@pytest.fixture
+def modes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Modes that were asked for; steps become programs of torch's operations that are then not made faster."""
+    plain, asked = torch.compile, list[str]()
+
+    def trace(function: Any, mode: str, **kwargs: Any) -> Any:
+        asked.append(mode)
+        return plain(function, backend=CompileCounterWithBackend("eager"), **kwargs)
+
+    monkeypatch.setattr(compiled.torch, "compile", trace)
+    torch.compiler.reset()
+    return asked
+
+
+def test_a_run_is_the_same_and_goes_on_compiled(modes: list[str], tmp_path: Path) -> None:
+    plain = load(fit(tmp_path / "plain", *FEW) / "last.ckpt")
+    assert not modes
+    run = fit(tmp_path / "run", *FEW, "--compile", "reduce-overhead", "--trainer.max_epochs", "1")
+    main(["fit", "--resume", str(run), *FEW])
+    assert modes == ["reduce-overhead"] * 2
+    weights = load(run / "last.ckpt")["state_dict"]
+    assert all(torch.equal(weights[name], value) for name, value in plain["state_dict"].items())
+
+
+def test_a_teacher_that_is_trained_first_is_compiled_too(
+    modes: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = tmp_path / "teacher.yaml"
+    few = {"max_epochs": 1, "limit_train_batches": 2, "limit_val_batches": 1}
+    ce = {
+        key: part for key, part in yaml.safe_load((ROOT / "configs" / "ce.yaml").read_text()).items() if key != "data"
+    }
+    recipe.write_text(yaml.safe_dump({**ce, "trainer": few}))
+    monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # in the process that trains it, so as not to wait
+    run = fit(tmp_path / "run", *FEW, "--compile", "default", "--model.teacher", str(recipe), config="mcsm")
+    assert modes == ["default"]
+    assert [stored_config(str(file))["compile"] for file in run.glob("**/last.ckpt")] == ["default"] * 2
+
+
+def test_another_mode_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    what, where, _ = refusal(["fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--compile", "fast"], capsys)
+    assert "max-autotune" in what
+    assert "compile" in where

@@ -1,0 +1,60 @@
+"""Sets in memory lie on the device that trains, and augmentations work on any device without waiting for it.
+
+Tensors of the device "meta" have shapes and no values: what asks for one raises, and what mixes devices, too.
+"""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from test_base import Tiny
+
+from lt_lightning.data import augment, views
+from lt_lightning.data.augment import Augmentation
+from lt_lightning.data.sampling import Fetch
+
+AUGMENTATIONS = {
+    name: kind
+    for module in (augment, views)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, Augmentation) and kind is not Augmentation
+}
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_wait_for_nothing(name: str) -> None:
+    image = torch.zeros(16, 32, 32, 3, dtype=torch.uint8, device="meta")
+    made = AUGMENTATIONS[name]()(image)
+    assert (made.device.type, made.dtype, made.shape) == ("meta", torch.uint8, image.shape)
+
+
+def on(device: str, **kwargs: Any) -> Tiny:
+    """A set of which a trainer on a device asks for batches."""
+    data = Tiny(**kwargs)
+    strategy = SimpleNamespace(root_device=torch.device(device))
+    data.trainer = SimpleNamespace(strategy=strategy, world_size=1, global_rank=0)  # type: ignore[assignment]
+    return data
+
+
+def test_a_set_in_memory_lies_on_the_device() -> None:
+    data = on("meta")
+    dataset = data.val_dataloader().dataset
+    batch: Any = dataset[Fetch(torch.tensor([3, 1]), 0)]
+    assert [batch[name].device.type for name in ("image", "target", "index")] == ["meta"] * 3
+    assert batch["image"].shape == (2, 5, 6, 3)
+    assert data.dataset("val").image.device.type == "cpu"  # for all others who look at it
+
+
+def test_normalisation_stays_there() -> None:
+    assert on("meta").normalise(torch.zeros(2, 5, 6, 3, dtype=torch.uint8, device="meta")).device.type == "meta"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_loading_processes_read_from_memory_of_the_host(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    loader = on("meta", num_workers=workers).val_dataloader()
+    dataset: Any = loader.dataset
+    batch = dataset[Fetch(torch.tensor([0]), 0)]
+    assert batch["image"].device.type == ("cpu" if workers else "meta")
+    assert loader.pin_memory == bool(workers)  # what lies on the device already cannot be pinned
