@@ -1,9 +1,12 @@
-"""A set of random images and a callback that takes the time, for ``lt fit --plugins benchmarks/noise.py``."""
+"""A set of random images and callbacks that measure a run, for ``lt fit --plugins benchmarks/noise.py``."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from speed.measure import cpu_seconds
 
@@ -52,3 +55,11 @@ class Clock(Callback):
 
     def on_train_end(self, *_: Any) -> None:
         Clock.seconds = cpu_seconds() - self.start
+
+
+class Footprint(Callback):
+    """Writes the most memory of the GPU that training held at once, in MiB, to ``footprint.json``; null on a CPU."""
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        most = torch.cuda.max_memory_allocated() / 2**20 if pl_module.device.type == "cuda" else None
+        (Path(trainer.default_root_dir) / "footprint.json").write_text(json.dumps(most))

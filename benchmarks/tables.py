@@ -9,6 +9,7 @@ from typing import Any
 
 import cifar
 import digits
+import gpu
 import methods
 import precision
 import tracks
@@ -140,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "tracks full": lambda: tracks.table("full"),
     "tracks short": lambda: tracks.table("short"),
     "speed": lambda: speed_table(json.loads((RESULTS / "speed.json").read_text())),
+    "gpu": lambda: gpu.table(_read_or_nothing("gpu")),
     "loading": loading_table,
     "index": index_table,
     "check": check_table,
@@ -151,6 +153,11 @@ TABLES: dict[str, Callable[[], str]] = {
 def _read(name: str) -> methods.Figures:
     figures: methods.Figures = json.loads((RESULTS / f"{name}.json").read_text())
     return figures
+
+
+def _read_or_nothing(name: str) -> dict[str, Any]:
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.is_file() else {}
 
 
 def filled(text: str) -> str:
