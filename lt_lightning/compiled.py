@@ -19,7 +19,8 @@ Mode = Literal["default", "reduce-overhead", "max-autotune"]
 def compile_step(module: LongTailModule, mode: Mode) -> None:
     """Have a module train by compiled steps, from the next one on; it is compiled for each size of batch.
 
-    Evaluation stays as it is, so figures are measured by the same operations as without.
+    Evaluation stays as it is, so figures are measured by the same operations as without. torch needs a C++ compiler for
+    it, on a GPU triton, too, and keeps what it makes in ``$TORCHINDUCTOR_CACHE_DIR``.
 
     Args:
         module: What is trained.

@@ -40,6 +40,9 @@ def as_mistake(error: Exception) -> LtError | None:
     if isinstance(error, RuntimeError) and re.search(WORKER, text):
         fix = "lower --data.num_workers (0 reads without processes), or give the container more (docker --shm-size 8g)"
         return LtError(f"a process that reads images died ({text})", f"data.num_workers; {_shared_memory()}", fix)
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        fix = "install a C++ compiler (on a GPU also triton), or train without --compile"
+        return LtError(f"training steps cannot be compiled ({text})", "--compile", fix)
     if isinstance(error, UnicodeDecodeError):
         where = f"a file that holds {error.object[max(error.start - 20, 0) : error.start + 20]!r}"
         return LtError(f"this is no text in UTF-8 ({error.reason})", where, "save the file as UTF-8")

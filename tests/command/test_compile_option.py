@@ -55,6 +55,23 @@ def test_a_teacher_that_is_trained_first_is_compiled_too(
     assert [stored_config(str(file))["compile"] for file in run.glob("**/last.ckpt")] == ["default"] * 2
 
 
+def test_a_machine_that_cannot_compile_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_compiler(*_: Any) -> Any:
+        raise RuntimeError("No working C++ compiler found")
+
+    plain = torch.compile
+    monkeypatch.setattr(compiled.torch, "compile", lambda step, **_: plain(step, backend=without_compiler))
+    torch.compiler.reset()
+    ce = ["--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.accelerator", "cpu"]
+    run = ["--compile", "default", "--trainer.default_root_dir", str(tmp_path / "run")]
+    what, where, fix = refusal(["fit", *ce, *run, *FEW], capsys)
+    assert "No working C++ compiler found" in what
+    assert where == "  where: --compile"
+    assert "C++ compiler" in fix
+
+
 def test_another_mode_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     what, where, _ = refusal(["fit", "--config", str(ROOT / "configs" / "ce.yaml"), "--compile", "fast"], capsys)
     assert "max-autotune" in what
