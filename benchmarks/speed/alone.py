@@ -1,4 +1,7 @@
-"""One side of a pair in a process of its own, where what others left on the heap does not matter."""
+"""One side of a pair in a process of its own, where what others left on the heap does not matter.
+
+Memory that is freed stays with a process, in pieces: small tensors, and large ones, cost more there than in a new one.
+"""
 
 import lt_lightning  # noqa: F401  # first: it makes torchvision importable
 
@@ -13,6 +16,7 @@ from pathlib import Path
 import torch
 
 from lt_lightning.allocator import keep_freed_memory
+from speed.measure import Call
 
 WARM_UP, REPEATS = 2, 3
 
@@ -35,22 +39,26 @@ def in_a_process(name: str, kept: bool) -> Callable[[], float]:
 
 def main(name: str, how: str) -> None:
     """Time a call."""
+    from speed.looping import SMALL, by_hand, fit
     from speed.measuring import contrasts
-    from speed.training import batch, step, teacher
+    from speed.training import batch, repeat, step, teacher
 
     torch.set_num_threads(1)
     if how == "kept":
         keep_freed_memory()
-    calls: dict[str, Callable[[], Callable[[], None]]] = {
+    calls: dict[str, Callable[[], Call]] = {
         "contrast": lambda: contrasts(8142)[0],
         "dense": lambda: contrasts(8142)[1],
         "large batch": lambda: step(teacher(), batch(512)),
+        "four batches": lambda: repeat(step(teacher(), batch()), 4),
+        "lt fit": lambda: fit(SMALL),
+        "by hand": lambda: by_hand(SMALL),
     }
     call, times = calls[name](), list[float]()
     for _ in range(WARM_UP + REPEATS):
         start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
+        counted = call()
+        times.append(time.process_time() - start if counted is None else counted)
     print(statistics.median(times[WARM_UP:]))
 
 

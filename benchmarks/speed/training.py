@@ -146,12 +146,11 @@ def scale() -> Sequence[Pair]:
     one = step(teacher(), example)
     calls = in_a_process("large batch", kept=True), in_a_process("large batch", kept=False)
     pairs.append(Pair("batches of 512", "the same, freed memory given back", *calls, 512, "image", Faster(1.1)))
-    for size in (32, 512):
-        other, times = step(teacher(), batch(size)), BATCH / size
-        repeated = repeat(other, max(1, round(times)))
-        reference = repeat(one, max(1, round(1 / times)))
-        images = max(BATCH, size)
-        pairs.append(Pair(f"batches of {size}", "batches of 128", repeated, reference, images, "image", Costs(1.12)))
+    few = repeat(step(teacher(), batch(32)), 4)
+    pairs.append(Pair("batches of 32", "batches of 128", few, one, BATCH, "image", Costs(1.12)))
+    calls = in_a_process("large batch", kept=True), in_a_process("four batches", kept=True)
+    alone = "batches of 128, each in a process of its own"
+    pairs.append(Pair("batches of 512", alone, *calls, 512, "image", Costs(1.12)))
     photos = batch(8, 1000, 224)
     few, many = (step(teacher(backbone="resnet50", classes=c), photos) for c in (1000, 8142))
     pairs.append(Pair("ResNet-50, 8,142 classes", "1,000 classes", many, few, 8, "image", Costs(1.06)))
