@@ -16,6 +16,7 @@ import csv
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+
+from lt_lightning.run_folder import is_finished
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "benchmarks" / "results" / "gpu.json"
@@ -60,7 +63,7 @@ JOBS = {
 
 
 def run(name: str, way: str, epochs: int, root: str, work: Path, *more: str) -> dict[str, Any]:
-    """Train, and say how long it took; the run that teaches comes first, if it is not there.
+    """Train, unless that is done, and say how long it took; the run that teaches comes first.
 
     Args:
         name: Of a job.
@@ -78,15 +81,15 @@ def run(name: str, way: str, epochs: int, root: str, work: Path, *more: str) -> 
     words += ["--trainer.check_val_every_n_epoch", "1"] + (["--compile", way] if way != "plain" else [])
     teach = list[str]()
     if job.taught:
-        teacher = work / f"{job.taught}-plain-{epochs}" / "last.ckpt"
-        if not teacher.is_file():
-            run(job.taught, "plain", epochs, root, work, *more)
-        teach = ["--model.teacher", str(teacher)]
+        run(job.taught, "plain", epochs, root, work, *more)
+        teach = ["--model.teacher", str(work / f"{job.taught}-plain-{epochs}" / "last.ckpt")]
     hidden = ["--data.root", root, "--trainer.default_root_dir", str(folder), *teach]
     hidden += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
     hidden += ["--plugins", "benchmarks/noise.py", "--trainer.callbacks+=noise.Footprint"]
     command = [sys.executable, "-m", "lt_lightning", "fit", *words, *hidden, *more]
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "WANDB_MODE": "disabled"})
+    if not is_finished(folder):
+        shutil.rmtree(folder, ignore_errors=True)  # what began before would be compiled twice
+        subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "WANDB_MODE": "disabled"})
     summary, env = (json.loads((folder / part).read_text()) for part in ("summary.json", "env.json"))
     return {
         "name": name,

@@ -58,8 +58,8 @@ class Clock(Callback):
 
 
 class Footprint(Callback):
-    """Writes the most memory of the GPU that training held at once, in MiB, to ``footprint.json``; null on a CPU."""
+    """Writes the most memory of the GPU that a run reserved, graphs and evaluation with it, in MiB; null on a CPU."""
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        most = torch.cuda.max_memory_allocated() / 2**20 if pl_module.device.type == "cuda" else None
+        most = torch.cuda.max_memory_reserved() / 2**20 if pl_module.device.type == "cuda" else None
         (Path(trainer.default_root_dir) / "footprint.json").write_text(json.dumps(most))

@@ -14,7 +14,7 @@ import yaml
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -67,7 +67,7 @@ NAMED = ("best", "last")
 """Checkpoints that ``--ckpt_path`` takes from the run's own folder."""
 
 
-NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint", "plots"
+NOT_THE_RUN = "config", "ckpt_path", "allow_inexact", "as_in_checkpoint", "plots", "compile"
 """Keys of a configuration that do not say what a run is."""
 FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
@@ -219,9 +219,19 @@ class LongTailCLI(LightningCLI):
             raise LtError(str(cause), "the configuration", "change this value") from error
 
     def before_fit(self) -> None:
-        """Compile what is trained, if asked to."""
-        if (mode := self._get(self.config, "compile")) is not None:
-            compile_step(self.model, mode)
+        """Compile what is trained, if asked to.
+
+        Raises:
+            LtError: A step would add to gradients that a CUDA graph writes over.
+        """
+        mode: Mode | None = self._get(self.config, "compile")
+        if mode is None:
+            return
+        scheduled = any(isinstance(c, GradientAccumulationScheduler) for c in self.trainer.callbacks)  # type: ignore[attr-defined]
+        if mode != "default" and (scheduled or self.trainer.accumulate_grad_batches != 1):
+            what = "gradients of several batches cannot be added up in a CUDA graph, which writes over them"
+            raise LtError(what, "trainer.accumulate_grad_batches", "set it to 1, or --compile default")
+        compile_step(self.model, mode)
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run; what a checkpoint holds that cannot be gone on with is the user's mistake.

@@ -41,7 +41,9 @@ def as_mistake(error: Exception) -> LtError | None:
         fix = "lower --data.num_workers (0 reads without processes), or give the container more (docker --shm-size 8g)"
         return LtError(f"a process that reads images died ({text})", f"data.num_workers; {_shared_memory()}", fix)
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
-        fix = "install a C++ compiler (on a GPU also triton), or train without --compile"
+        missing = re.search("compiler found|triton", text, re.IGNORECASE)
+        first = "install a C++ compiler (on a GPU also triton), or" if missing else "see what --debug shows, and"
+        fix = f"{first} train without --compile"
         return LtError(f"training steps cannot be compiled ({text})", "--compile", fix)
     if isinstance(error, UnicodeDecodeError):
         where = f"a file that holds {error.object[max(error.start - 20, 0) : error.start + 20]!r}"

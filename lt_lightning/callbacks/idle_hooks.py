@@ -1,7 +1,6 @@
 """Callbacks cost a training step only what they do in it."""
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.model_helpers import is_overridden
 
 IN_EACH_STEP = (
     "on_train_batch_start",
@@ -17,7 +16,7 @@ IN_EACH_STEP = (
 class IdleHooks(Callback):
     """Has Lightning pass over what a callback leaves empty in each training step.
 
-    It calls six hooks of some twenty callbacks there, each within a profiler's context, empty or not; a hook that is
+    It calls these hooks of all callbacks there, each within a profiler's context, empty or not; a hook that is
     None it leaves out.
     """
 
@@ -25,5 +24,5 @@ class IdleHooks(Callback):
         """Empty them: by now the module has added its own callbacks, too."""
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             for hook in IN_EACH_STEP:
-                if not is_overridden(hook, callback, Callback):
+                if hook not in vars(callback) and getattr(type(callback), hook) is getattr(Callback, hook):
                     setattr(callback, hook, None)

@@ -61,7 +61,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Write within an epoch."""
         step, loop = trainer.global_step, trainer.fit_loop.epoch_loop
-        stopped = self._told(trainer, agree=step % AGREE_EVERY == 0)
+        stopped = self._told(trainer, agree=step % AGREE_EVERY == 0 and not loop._should_accumulate())
         if not stopped and (not self.every_n_train_steps or step % self.every_n_train_steps):
             return
         if loop._should_accumulate() or (trainer.is_last_batch and not loop._should_check_val_epoch()):

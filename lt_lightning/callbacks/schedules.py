@@ -11,6 +11,7 @@ What is set is a function of the epoch alone, so a resumed run goes on exactly, 
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from lt_lightning.errors import LtError
 from lt_lightning.losses.reweighting import effective_number_weights
@@ -54,7 +55,10 @@ class DeferredReweighting(Schedule):
         late = trainer.current_epoch >= round(self.start * _epochs(trainer))
         weight = effective_number_weights(torch.tensor(pl_module.class_counts), self.beta)
         for loss in pl_module.losses:  # type: ignore[union-attr]
-            loss.class_weight = weight.to(loss.offset) if late else None
+            if late and loss.class_weight is not None:
+                loss.class_weight.copy_(weight)  # in place, as below
+            else:
+                loss.class_weight = weight.to(loss.offset) if late else None
         for term in pl_module.terms:  # type: ignore[union-attr]
             term.reweighted = late
 
@@ -121,4 +125,9 @@ def _set_weight(pl_module: LightningModule, name: str, value: float) -> None:
     if name not in weights:
         fix = f"name one of its weights: {', '.join(weights)}"
         raise LtError(f"{type(pl_module).__name__} has no weight called {name}", "a schedule in trainer.callbacks", fix)
-    setattr(pl_module, name, torch.tensor(value, device=pl_module.device))  # as a float, steps are compiled anew for it
+    # As a float, steps would be compiled anew for it, as another tensor, a CUDA graph would be recorded anew.
+    weight = getattr(pl_module, name)
+    if isinstance(weight, Tensor) and weight.device == pl_module.device:
+        weight.fill_(value)
+    else:
+        setattr(pl_module, name, torch.tensor(value, device=pl_module.device))

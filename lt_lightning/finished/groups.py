@@ -10,7 +10,8 @@ from lt_lightning.finished.run import Run, read_run
 from lt_lightning.run_folder import TRAINED_FIRST
 
 ASIDE = {
-    "": "seed_everything config ckpt_path weights_only as_in_checkpoint allow_inexact last plots wandb watchdog",
+    "": "seed_everything config ckpt_path weights_only as_in_checkpoint allow_inexact last plots wandb watchdog"
+    " compile",
     "trainer": "default_root_dir accelerator enable_progress_bar enable_model_summary log_every_n_steps profiler",
     "data": "seed num_workers eval_batch_size root lists file",
 }

@@ -8,6 +8,7 @@ import torch
 import yaml
 from commands import ROOT, fit, load, refusal
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch._dynamo.utils import counters
 
 from lt_lightning import compiled
 from lt_lightning.checkpoints import stored_config
@@ -27,6 +28,7 @@ def modes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(compiled.torch, "compile", trace)
     torch.compiler.reset()
+    counters.clear()
     return asked
 
 
@@ -36,6 +38,7 @@ def test_a_run_is_the_same_and_goes_on_compiled(modes: list[str], tmp_path: Path
     run = fit(tmp_path / "run", *FEW, "--compile", "reduce-overhead", "--trainer.max_epochs", "1")
     main(["fit", "--resume", str(run), *FEW])
     assert modes == ["reduce-overhead"] * 2
+    assert counters["stats"]["unique_graphs"] >= 1  # and the steps were those
     weights = load(run / "last.ckpt")["state_dict"]
     assert all(torch.equal(weights[name], value) for name, value in plain["state_dict"].items())
 
@@ -70,6 +73,17 @@ def test_a_machine_that_cannot_compile_says_so(
     assert "No working C++ compiler found" in what
     assert where == "  where: --compile"
     assert "C++ compiler" in fix
+
+
+def test_gradients_of_several_batches_are_refused_in_a_graph(
+    modes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = ["--trainer.accumulate_grad_batches", "2", "--trainer.accelerator", "cpu"]
+    ce = ["--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.default_root_dir", str(tmp_path / "run")]
+    _, where, _ = refusal(["fit", *ce, *several, "--compile", "max-autotune"], capsys)
+    assert "accumulate_grad_batches" in where
+    fit(tmp_path / "other", *FEW, *several, "--compile", "default")
+    assert modes == ["default"]
 
 
 def test_another_mode_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

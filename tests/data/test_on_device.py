@@ -58,3 +58,12 @@ def test_loading_processes_read_from_memory_of_the_host(workers: int, monkeypatc
     batch = dataset[Fetch(torch.tensor([0]), 0)]
     assert batch["image"].device.type == ("cpu" if workers else "meta")
     assert loader.pin_memory == bool(workers)  # what lies on the device already cannot be pinned
+
+
+@pytest.mark.parametrize("there", ["cpu", "meta"])
+def test_a_batch_is_moved_unless_it_is_there(there: str) -> None:
+    image = torch.zeros(2, 5, 6, 3, dtype=torch.uint8, device=there)
+    batch: Any = {"image": image, "target": torch.zeros(2, device=there), "views": [image], "seed": 1}
+    moved = Tiny().transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert {moved[name].device.type for name in ("image", "target")} == {moved["views"][0].device.type} == {"meta"}
+    assert (moved is batch) == (there == "meta")

@@ -45,10 +45,10 @@ def batches(name: str, module: LongTailModule) -> list[Batch]:
     return made
 
 
-def learn(module: LongTailModule, example: Batch) -> tuple[Tensor, list[Tensor | None]]:
+def learn(module: LongTailModule, example: Batch, number: int = 0) -> tuple[Tensor, list[Tensor | None]]:
     """Loss and gradients of a step."""
     module.zero_grad()
-    loss = module.training_step(example, 0)["loss"]  # type: ignore[operator]
+    loss = module.training_step(example, number)["loss"]  # type: ignore[operator]
     loss.backward()
     return loss.detach(), [p.grad for p in module.parameters()]
 
@@ -64,8 +64,8 @@ def test_a_step_is_one_program_for_all_steps(name: str, traced: CompileCounterWi
     module = MODULES[name]().train()
     plain = copy.deepcopy(module)
     compile_step(module, "max-autotune")
-    for example in batches(name, module):
-        assert same(learn(module, example), learn(plain, example))
+    for number, example in enumerate(batches(name, module)):
+        assert same(learn(module, example, number), learn(plain, example, number))
     assert traced.frame_count == PROGRAMS.get(name, 1)
     for name, value in module.state_dict().items():  # running means, queues, memories
         assert torch.equal(value, plain.state_dict()[name])
@@ -85,12 +85,14 @@ def test_a_weight_that_a_schedule_raises_needs_no_new_program(traced: CompileCou
     module = SelfDistillation([14, 9, 6, 3], backbone="resnet8").train()
     plain = copy.deepcopy(module)
     compile_step(module, "max-autotune")
-    example = batch(1)
+    example, places = batch(1), set[int]()
     for epoch in range(1, 13):
         for either in (module, plain):
             _set_weight(either, "distill_weight", epoch / 20)
         assert same(learn(module, example), learn(plain, example))
+        places.add(module.distill_weight.data_ptr())  # type: ignore[attr-defined]
     assert traced.frame_count == 1
+    assert len(places) == 1  # or a CUDA graph would be recorded anew
 
 
 def test_what_torch_makes_of_it_is_as_exact_as_the_plain_step() -> None:
