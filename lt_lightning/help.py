@@ -27,6 +27,7 @@ KNOBS = {
     "--trainer.accelerator NAME": "cpu, gpu, ... (auto)",
     "--trainer.devices N": "how many; more than one needs --config configs/ddp.yaml",
     "--trainer.precision NAME": "32-true, bf16-mixed, 16-mixed (32-true)",
+    "--compile MODE": "training steps by torch.compile (fit): default, reduce-overhead, max-autotune; for GPUs",
     "--pretrained.weights FILE": "weights the backbone begins with; or a name, as ResNet50_Weights.IMAGENET1K_V2",
     "--last.every_n_train_steps N": "write last.ckpt within epochs too",
     "--plots.pictures BOOL": "draw charts and report.html when a command ends (true)",
