@@ -58,7 +58,10 @@ class Clock(Callback):
 
 
 class Footprint(Callback):
-    """Writes the most memory of the GPU that a run reserved, graphs and evaluation with it, in MiB; null on a CPU."""
+    """Writes to ``footprint.json`` the most memory of the GPU that a run reserved, with graphs and evaluation, in MiB.
+
+    It is null on a CPU.
+    """
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         most = torch.cuda.max_memory_reserved() / 2**20 if pl_module.device.type == "cuda" else None

@@ -23,6 +23,6 @@ class IdleHooks(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Empty them: by now the module has added its own callbacks, too."""
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            for hook in IN_EACH_STEP:
+            for hook in IN_EACH_STEP:  # Lightning's is_overridden knows functions alone, a hook may be any callable
                 if hook not in vars(callback) and getattr(type(callback), hook) is getattr(Callback, hook):
                     setattr(callback, hook, None)
