@@ -7,9 +7,9 @@ from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.finite import Finite
-from lt_lightning.callbacks.idle_hooks import IdleHooks
 from lt_lightning.callbacks.keep_config import KeepConfig
 from lt_lightning.callbacks.last_checkpoint import LastCheckpoint
+from lt_lightning.callbacks.lean_loop import LeanLoop
 from lt_lightning.callbacks.pending_validation import PendingValidation
 from lt_lightning.callbacks.per_image import PerImage
 from lt_lightning.callbacks.plots import Plots
@@ -32,9 +32,9 @@ __all__ = [
     "Diversity",
     "Evaluation",
     "Finite",
-    "IdleHooks",
     "KeepConfig",
     "LastCheckpoint",
+    "LeanLoop",
     "ParabolicTransition",
     "PendingValidation",
     "PerImage",

@@ -1,7 +1,6 @@
 """The configuration travels with the weights."""
 
 import json
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +44,8 @@ class KeepConfig(SaveConfigCallback):
                 check_progress(str(self.config.ckpt_path))
             if self.config.ckpt_path is not None and not self.config.allow_inexact:
                 check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
+            self.text: str = self.parser.dump(self.config, skip_none=False)  # once, for all checkpoints
             super().setup(trainer, pl_module, stage)
-
-    @cached_property
-    def text(self) -> str:
-        """The configuration, as YAML; it takes a sixth of a second to write, and each checkpoint has it."""
-        text: str = self.parser.dump(self.config, skip_none=False)
-        return text
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Hand the configuration to the loggers; what else a run is made of goes into ``env.json``."""
