@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 
 from lt_lightning.commands import main
 from lt_lightning.methods import spread
@@ -110,21 +111,21 @@ def everything() -> dict[str, Row]:
     return {key: row for _, of_track in TRACKS.values() for key, row in of_track.items()}
 
 
-def command(key: str, seed: int, budget: str, root: str, work: Path) -> list[str]:
-    """Words after ``lt`` that train a row."""
+def command(key: str, seed: int, budget: str, root: str, work: Path, more: str = "") -> list[str]:
+    """Words after ``lt`` that train a row, with more of one's own."""
     row = everything()[key]
     taught = ["--model.teacher", str(work / f"{row.taught}-{seed}" / "last.ckpt")] if row.taught else []
-    words = shlex.split(f"--config configs/{row.words} {BUDGETS[budget][0]}")
+    words = shlex.split(f"--config configs/{row.words} {BUDGETS[budget][0]} {more}")
     where = ["--data.root", root, "--trainer.default_root_dir", str(work / f"{key}-{seed}")]
     return ["fit", *words, "--seed_everything", str(seed), *taught, *where]
 
 
-def run(key: str, seed: int, budget: str, root: str, work: Path) -> None:
+def run(key: str, seed: int, budget: str, root: str, work: Path, more: str = "") -> None:
     """Train and test a row with a seed, the run that teaches it first, and keep its figures; unless that is done."""
     if taught := everything()[key].taught:
-        run(taught, seed, budget, root, work)
+        run(taught, seed, budget, root, work, more)
     folder, kept = work / f"{key}-{seed}", RESULTS / budget / f"{key}-{seed}.json"
-    words = command(key, seed, budget, root, work)
+    words = command(key, seed, budget, root, work, more)
     if not is_finished(folder):
         main([*words, *QUIET])
     if not kept.is_file():
@@ -142,6 +143,7 @@ def figures(folder: Path, words: list[str]) -> dict[str, Any]:
     last = summary["test"]["last"]
     return {
         "command": shlex.join(["lt", *shown]),
+        "precision": yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["precision"] or "32-true",
         "seed": summary["seed"],
         "params": summary["params"],
         "macs": summary["macs"],
@@ -155,7 +157,7 @@ def figures(folder: Path, words: list[str]) -> dict[str, Any]:
 def table(budget: str) -> str:
     """Markdown: all tracks, within a budget; a row that was not run says so."""
     titles = ["method", "all", "many", "medium", "few", "best epoch (chosen on test)", "published", "reproduced"]
-    titles += ["M params", "M MACs", "seeds", "commit"]
+    titles += ["M params", "M MACs", "precision", "seeds", "commit"]
     lines = []
     for track, (title, of_track) in TRACKS.items():
         lines += [f"**Track {track}**: {title}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
@@ -174,15 +176,16 @@ def cells(row: Row, runs: list[dict[str, Any]], budget: str) -> list[str]:
     ) + f" ({row.source})"
     published = known if row.published else "none"
     if not runs:
-        return [*["not run"] * 5, published, "not run", *["not run"] * 4]
+        return [*["not run"] * 5, published, "not run", *["not run"] * 5]
     accuracy = [spread([run["last"][f"acc{group}"] for run in runs]) for group in ("", "_many", "_medium", "_few")]
     mean = 100 * statistics.mean(run["last"]["acc"] for run in runs)
     verdict = "yes" if low - TOLERANCE <= mean <= high + TOLERANCE else "above" if mean > high else "no"
     compared = verdict if row.published and budget == "full" else "-"
     cost = [f"{runs[0][name] / 1e6:.{digits}f}" for name, digits in (("params", 2), ("macs", 0))]
     commits = sorted({str(run["env"].get("commit"))[:7] for run in runs})
+    precisions = ", ".join(sorted({run["precision"] for run in runs}))
     best = spread([run["best"] for run in runs])
-    return [*accuracy, best, published, compared, *cost, str(len(runs)), ", ".join(commits)]
+    return [*accuracy, best, published, compared, *cost, precisions, str(len(runs)), ", ".join(commits)]
 
 
 if __name__ == "__main__":
@@ -193,10 +196,11 @@ if __name__ == "__main__":
     parser.add_argument("--only", nargs="+", choices=everything(), help="some rows alone")
     parser.add_argument("--seeds", type=int, help="3 in the full budget, 1 in the short one")
     parser.add_argument("--budget", choices=BUDGETS, default="full" if torch.cuda.is_available() else "short")
+    parser.add_argument("--more", default="", help="added to each command, as '--trainer.precision bf16-mixed'")
     args = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "disabled")
     for seed in range(args.seeds or BUDGETS[args.budget][1]):
         for key, _ in rows(args.track):
             if not args.only or key in args.only:
-                run(key, seed, args.budget, args.root, args.work / args.budget)
+                run(key, seed, args.budget, args.root, args.work / args.budget, args.more)
     print(table(args.budget))

@@ -45,18 +45,19 @@ def test_a_row_is_run_once_and_its_teacher_first(
     data = "--data.imbalance_factor 2 --data.many 4 --data.few 4 --data.batch_size 4"  # all groups have classes
     quick = f"{data} {step} --trainer.accelerator cpu --plots.pictures false"
     monkeypatch.setitem(tracks.BUDGETS, "short", (quick, 1))
-    tracks.run("mcsm_plus", 0, "short", str(fake_cifar), tmp_path / "work")  # taught by mcem_plus
+    where = str(fake_cifar), tmp_path / "work"
+    tracks.run("mcsm_plus", 0, "short", *where, "--trainer.precision bf16-mixed")  # taught by mcem_plus
     kept = sorted((tmp_path / "results" / "short").iterdir())
     assert [file.name for file in kept] == ["mcem_plus-0.json", "mcsm_plus-0.json"]
     assert str(tmp_path) not in "".join(file.read_text() for file in kept)
     monkeypatch.setattr(tracks, "main", pytest.fail)
-    tracks.run("mcsm_plus", 0, "short", str(fake_cifar), tmp_path / "work")
+    tracks.run("mcsm_plus", 0, "short", *where)
     lines = tracks.table("short").splitlines()
     assert sum("not run" in line for line in lines) == len(KEYS) - 2
     row = next(line for line in lines if line.startswith("| MCSM+ "))
     measured = json.loads(kept[1].read_text())
     assert f"| {100 * measured['last']['acc']:.1f} |" in row
-    assert "at least 55.5 (our hypothesis) | - | 0.47 | 69 | 1 |" in row
+    assert "at least 55.5 (our hypothesis) | - | 0.47 | 69 | bf16-mixed | 1 |" in row
 
 
 def test_what_counts_as_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +66,14 @@ def test_what_counts_as_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
     def verdict(*accuracies: float) -> str:
         last = {f"acc{group}": 0.5 for group in ("_many", "_medium", "_few")}
         runs = [
-            {"last": {**last, "acc": a}, "best": 0.6, "params": 1e6, "macs": 1e6, "env": {"commit": "abcdef123"}}
+            {
+                "last": {**last, "acc": a},
+                "best": 0.6,
+                "params": 1e6,
+                "macs": 1e6,
+                "precision": "32-true",
+                "env": {"commit": "abcdef123"},
+            }
             for a in accuracies
         ]
         return tracks.cells(tracks.everything()["ce"], runs, "full")[6]  # 38.3 to 40.3
