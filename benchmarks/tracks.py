@@ -3,14 +3,16 @@
 Methods are compared within a track (docs/fair.md): a network size and a schedule. Every run is the command ``lt`` on
 shipped configurations; ``--budget full`` is the published recipe over three seeds, which wants a GPU, ``--budget
 short`` 15 epochs of one seed, which a CPU can pay and which says little of the published figures. What is trained is
-not trained again. Of each run ``benchmarks/results/tracks`` keeps what its ``summary.json`` and ``env.json`` say, and
-of these alone docs/results.md is made (``make tables``).
+not trained again. Of each run ``benchmarks/results/tracks`` keeps what its ``summary.json`` and ``env.json`` say, the
+hash of its last checkpoint and its log, and of these alone docs/results.md is made (``make tables``).
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shlex
+import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -131,6 +133,7 @@ def run(key: str, seed: int, budget: str, root: str, work: Path, more: str = "")
     if not kept.is_file():
         main(["test", "--ckpt_path", str(folder / "last.ckpt"), "--data.root", root, *QUIET])
         kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "metrics.csv", kept.with_suffix(".csv"))
         kept.write_text(json.dumps(figures(folder, words), indent=1) + "\n")
 
 
@@ -140,7 +143,7 @@ def figures(folder: Path, words: list[str]) -> dict[str, Any]:
     places = ("--data.root", "--trainer.default_root_dir", "--model.teacher")
     pairs = zip(["", *words], words, strict=False)
     shown = [word for before, word in pairs if word not in places and before not in places]
-    last = summary["test"]["last"]
+    last, checkpoint = summary["test"]["last"], (folder / "last.ckpt").read_bytes()
     return {
         "command": shlex.join(["lt", *shown]),
         "precision": yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["precision"] or "32-true",
@@ -150,21 +153,24 @@ def figures(folder: Path, words: list[str]) -> dict[str, Any]:
         "last": {name: last[name] for name in last if name.startswith("acc") or name in ("nll", "ece")},
         "best": summary["val"]["best"]["acc"],
         "selected_on": summary["val"]["selected_on"],
+        "last.ckpt": f"sha256:{hashlib.sha256(checkpoint).hexdigest()}",
         "env": env,
     }
 
 
 def table(budget: str) -> str:
-    """Markdown: all tracks, within a budget; a row that was not run says so."""
+    """Markdown: all tracks, within a budget, with the commands; a row that was not run says so."""
     titles = ["method", "all", "many", "medium", "few", "best epoch (chosen on test)", "published", "reproduced"]
     titles += ["M params", "M MACs", "precision", "seeds", "commit"]
     lines = []
     for track, (title, of_track) in TRACKS.items():
         lines += [f"**Track {track}**: {title}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+        commands = []
         for key, row in of_track.items():
             runs = [json.loads(file.read_text()) for file in sorted((RESULTS / budget).glob(f"{key}-*.json"))]
             lines.append(f"| {' | '.join([row.title, *cells(row, runs, budget)])} |")
-        lines.append("")
+            commands += [run["command"] for run in runs]
+        lines += ["", *(["```text", *commands, "```", ""] if commands else [])]
     return "\n".join(lines[:-1])
 
 

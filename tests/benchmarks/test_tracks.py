@@ -1,5 +1,6 @@
 """The harness that reproduces the field's figures: its commands are understood, its page says what was run."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lt_lightning.commands import main
 
 KEYS = ["ce", "bs", "ldam_drw", "bs_aa200", "proco", "bs_aa400", "mcsm_plus", "ride", "sade", "mcsm", "mcem"]
 KEYS += ["balpoe", "mdcs", "mcem_plus"]
+LEFT = ("csv", "json")
 LONG = {"bs_aa400", "balpoe", "mdcs", "mcem_plus", "mcsm_plus"}
 
 
@@ -48,15 +50,18 @@ def test_a_row_is_run_once_and_its_teacher_first(
     where = str(fake_cifar), tmp_path / "work"
     tracks.run("mcsm_plus", 0, "short", *where, "--trainer.precision bf16-mixed")  # taught by mcem_plus
     kept = sorted((tmp_path / "results" / "short").iterdir())
-    assert [file.name for file in kept] == ["mcem_plus-0.json", "mcsm_plus-0.json"]
+    assert [file.name for file in kept] == [f"{key}-0.{kind}" for key in ("mcem_plus", "mcsm_plus") for kind in LEFT]
     assert str(tmp_path) not in "".join(file.read_text() for file in kept)
     monkeypatch.setattr(tracks, "main", pytest.fail)
     tracks.run("mcsm_plus", 0, "short", *where)
     lines = tracks.table("short").splitlines()
     assert sum("not run" in line for line in lines) == len(KEYS) - 2
     row = next(line for line in lines if line.startswith("| MCSM+ "))
-    measured = json.loads(kept[1].read_text())
+    measured = json.loads(kept[3].read_text())
     assert f"| {100 * measured['last']['acc']:.1f} |" in row
+    assert f"\n{measured['command']}\n" in "\n".join(lines)
+    checkpoint = (tmp_path / "work" / "mcsm_plus-0" / "last.ckpt").read_bytes()
+    assert measured["last.ckpt"] == f"sha256:{hashlib.sha256(checkpoint).hexdigest()}"
     assert "at least 55.5 (our hypothesis) | - | 0.47 | 69 | bf16-mixed | 1 |" in row
 
 
