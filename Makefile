@@ -15,7 +15,7 @@ demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then b
 test: $(STAMP) lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about an hour
+soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about 35 minutes
 	$(BIN)/python -m pytest -n auto --dist worksteal -m soak
 
 docs: $(STAMP)  # the site in build/docs, its notebooks, and every block of code in README and docs: some minutes
@@ -42,7 +42,7 @@ format: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-methods: $(STAMP)  # the README's table of all methods, five seeds on the embedded digits
+methods: $(STAMP)  # docs/methods.md: all methods, five seeds on the embedded digits
 	$(BIN)/python benchmarks/methods.py --seeds 5
 
 reproduce: $(STAMP)  # published figures again, within their tracks; ROOT=DIR is the folder of the official CIFAR-100

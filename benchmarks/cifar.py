@@ -122,7 +122,7 @@ def accuracy_table() -> str:
         "medium (35)",
         "few (30)",
         "members",
-        "calibrated",
+        "prior corrected",
         "forward 50",
         "backward 50",
     ]

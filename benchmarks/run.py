@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from speed.augmenting import augmenting
 from speed.looping import loops
-from speed.measure import Suite, machine, measure
+from speed.measure import TOLERATED, Suite, machine, measure, shortfall, verdict
 from speed.measuring import evaluation, losses
 from speed.peers import peers
 from speed.training import scale, steps, teaching, tried
@@ -63,7 +63,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     figure, goal = FIGURES[row["kind"]]
     spread = f"{figure.format(row['figure'])} ({row['lowest']:.2f}-{row['highest']:.2f})"
     return [row["name"], row["against"], f"{ours} / {row['unit']}", theirs, spread, goal.format(row["goal"]),
-            row["verdict"]]  # fmt: skip
+            verdict(row)]  # fmt: skip
 
 
 def machine_table(results: dict[str, Any]) -> str:
@@ -98,7 +98,7 @@ def main() -> int:
             print(" | ".join(cells(row)), flush=True)
         if args.out:
             args.out.write_text(json.dumps(results, indent=1) + "\n")
-    return int(any(row["verdict"] == "missed" for suite in args.suite for row in results[suite]["rows"]))
+    return int(any(shortfall(row) > TOLERATED for suite in args.suite for row in results[suite]["rows"]))
 
 
 if __name__ == "__main__":

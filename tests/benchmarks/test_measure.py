@@ -13,15 +13,15 @@ def pair(goal: object, ours: float, reference: float) -> object:
     ("kind", "limit", "ours", "reference", "figure", "verdict"),
     [
         ("Faster", 2.0, 1.0, 3.0, 3.0, "met"),
-        ("Faster", 2.0, 1.0, 1.9, 1.9, "within 10 %"),
-        ("Faster", 2.0, 1.0, 1.7, 1.7, "missed"),
+        ("Faster", 2.0, 1.0, 1.9, 1.9, "missed by 5 %"),
+        ("Faster", 2.0, 1.0, 1.7, 1.7, "missed by 15 %"),
         ("Costs", 1.5, 1.4, 1.0, 1.4, "met"),
-        ("Costs", 1.5, 1.6, 1.0, 1.6, "within 10 %"),
-        ("Costs", 1.5, 1.7, 1.0, 1.7, "missed"),
+        ("Costs", 1.5, 1.6, 1.0, 1.6, "missed by 6.7 %"),
+        ("Costs", 1.5, 1.7, 1.0, 1.7, "missed by 13 %"),
         ("Adds", 20.0, 1.1, 1.0, 10.0, "met"),
-        ("Adds", 20.0, 1.3, 1.0, 30.0, "missed"),
+        ("Adds", 20.0, 1.3, 1.0, 30.0, "missed by 50 %"),
         ("Takes", 100.0, 0.9, 5.0, 90.0, "met"),
-        ("Takes", 100.0, 1.3, 5.0, 130.0, "missed"),
+        ("Takes", 100.0, 1.3, 5.0, 130.0, "missed by 30 %"),
     ],
 )
 def test_figures_and_verdicts(
@@ -32,7 +32,7 @@ def test_figures_and_verdicts(
     goal = getattr(measure, kind)(limit)
     (row,) = measure.measure([pair(goal, ours, reference)], rounds=3)  # type: ignore[list-item]
     assert row["figure"] == pytest.approx(figure)
-    assert row["verdict"] == verdict
+    assert measure.verdict(row) == verdict
     assert row["ours"]["median"] == pytest.approx(100 * ours)  # ms a unit, of 10 units
 
 
