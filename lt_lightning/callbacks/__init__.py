@@ -5,6 +5,7 @@ from lt_lightning.callbacks.calibration import Calibration
 from lt_lightning.callbacks.dashboard import Dashboard
 from lt_lightning.callbacks.distillation import DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
+from lt_lightning.callbacks.ema import EMA
 from lt_lightning.callbacks.evaluation import Evaluation
 from lt_lightning.callbacks.finite import Finite
 from lt_lightning.callbacks.keep_config import KeepConfig
@@ -25,6 +26,7 @@ from lt_lightning.callbacks.training_time import TrainingTime
 from lt_lightning.callbacks.watchdog import Watchdog
 
 __all__ = [
+    "EMA",
     "Calibration",
     "Dashboard",
     "DeferredReweighting",
