@@ -12,9 +12,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.demos.boring_classes import BoringModel
 from lightning.pytorch.profilers import Profiler, SimpleProfiler
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim import SGD, Adam
 
 from lt_lightning.callbacks import LeanLoop
-from lt_lightning.callbacks.lean_loop import IN_EACH_STEP
+from lt_lightning.callbacks.lean_loop import IN_EACH_STEP, _fuse_on_gpu
 
 
 class Steps:
@@ -144,3 +146,19 @@ def test_what_a_step_takes_is_written_down_as_it_is(model: type[LightningModule]
     step = inspect.unwrap(model.training_step)
     assert "__signature__" in vars(step)  # where inspect looks first
     assert inspect.getfullargspec(step) == before
+
+
+HOW = {"unsaid": {}, "fused": {"fused": True}, "not fused": {"fused": False}, "foreach": {"foreach": True}}
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("how", HOW)
+def test_sgd_is_fused_on_a_gpu_where_nothing_else_is_said(how: str, device: str) -> None:
+    with FakeTensorMode():  # which needs no GPU
+        parameters = [torch.nn.Parameter(torch.empty(3, device=device)) for _ in range(2)]
+    sgd, adam = SGD(parameters, lr=0.1, **HOW[how]), Adam(parameters)
+    for optimizer in (sgd, adam):
+        _fuse_on_gpu(optimizer)
+    said = HOW[how].get("fused")
+    assert sgd.param_groups[0]["fused"] is (True if how == "unsaid" and device == "cuda" else said)
+    assert adam.param_groups[0]["fused"] is None

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from commands import fit, load, refusal
 
 STEPS, BAD = 4, 9  # 242 images in batches of 64; the step that fails is the second of the third epoch
 FLAGS = ["--trainer.max_epochs", "4", "--trainer.check_val_every_n_epoch", "1"]
+FUSED = ["--optimizer.fused", "true"]
 
 
 def hidden_nan(loss: Tensor) -> Tensor:
@@ -57,9 +59,10 @@ def assert_finite(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("config", ["ce", "ema", "sam"])
+@pytest.mark.parametrize("config", ["ce", "ema", "sam", "ce fused", "ema fused"])
 def test_the_run_ends_before_the_update(fault, config, tmp_path, monkeypatch, capsys):
-    cross_entropy = ["--model.losses", '["CrossEntropy"]']
+    config, *fused = config.split()
+    cross_entropy = ["--model.losses", '["CrossEntropy"]', *(FUSED if fused else [])]
     evaluations = BAD * (2 if config == "sam" else 1)
     with monkeypatch.context() as patch:
         spoil(patch, FAULTS[fault], range(evaluations, 10**9))
@@ -79,21 +82,83 @@ def test_the_run_ends_before_the_update(fault, config, tmp_path, monkeypatch, ca
     assert all(name in lines[1] for name in diverged["lt_images"][:3])
 
 
-def test_the_step_that_failed_can_be_taken_again(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("flags", [[], FUSED], ids=["plain", "fused"])
+def test_the_step_that_failed_can_be_taken_again(flags, tmp_path, monkeypatch, capsys):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         spoil(patch, FAULTS["the loss is nan"], range(BAD, BAD + 1))
         with pytest.raises(SystemExit, match="2"):
-            fit(run, *FLAGS)
+            fit(run, *FLAGS, *flags)
     first = capsys.readouterr().err.splitlines()[-3:]
     again = ["fit", "--ckpt_path", str(run / "diverged.ckpt"), "--trainer.enable_progress_bar", "false"]
     with monkeypatch.context() as patch:
         steps = spoil(patch, FAULTS["the loss is nan"], range(1))
         second = refusal(again, capsys)
-    assert len(steps) == 1  # at once
+    assert len(steps) == (2 if flags else 1)  # at once, or as soon as the next is on its way
     assert second[0].removeprefix("lt: error: ") == first[0].removeprefix("lt: error: ")
     assert second[1] == first[1]
     assert load(run / "last.ckpt")["global_step"] == 8
+
+
+STOPS = {  # the step that fails, and what looks at the weights before the next one does
+    "nothing": (BAD, []),
+    "the end of an epoch": (11, []),
+    "validation": (BAD, ["--trainer.val_check_interval", "2"]),
+    "a checkpoint": (BAD, ["--checkpoint.every_n_train_steps", "2", "--checkpoint.monitor", "null"]),
+    "the end of a run": (BAD, ["--trainer.max_steps", str(BAD + 1), "--trainer.max_epochs", "9"]),
+    "several batches a step": (2 * BAD, ["--trainer.accumulate_grad_batches", "2", "--trainer.max_epochs", "9"]),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_fused_update_is_left_out_on_the_device(stop, tmp_path, monkeypatch, capsys):
+    """And ``diverged.ckpt`` is what it would be if the step had waited for the answer."""
+    bad, flags = STOPS[stop]
+
+    def failed(name: str, *how: str) -> tuple[list[str], dict[str, Any]]:
+        with monkeypatch.context() as patch:
+            spoil(patch, FAULTS["the loss is nan"], range(bad, bad + 1))
+            with pytest.raises(SystemExit, match="2"):
+                fit(tmp_path / name, *FLAGS, *flags, *how)
+        said = capsys.readouterr().err.replace(str(tmp_path / name), "").splitlines()[-3:]
+        return said, load(tmp_path / name / "diverged.ckpt")
+
+    said, diverged = failed("fused", *FUSED)
+    with monkeypatch.context() as patch:
+        patch.setattr(finite, "_scaler", lambda trainer: SimpleNamespace(get_scale=lambda: 1))  # with one, it waits
+        patch.setattr(finite, "SKIPS", 0)
+        waited_said, waited = failed("waited", *FUSED)
+    assert said == waited_said
+    assert diverged["global_step"] == waited["global_step"]
+    assert diverged["loops"] == waited["loops"]
+    assert diverged["lr_schedulers"] == waited["lr_schedulers"]
+    assert diverged["lt_images"] == waited["lt_images"]
+    parameters = [name for name in diverged["state_dict"] if "running" not in name and "num_batches" not in name]
+    torch.testing.assert_close(
+        *[{name: of["state_dict"][name] for name in parameters} for of in (diverged, waited)], rtol=0, atol=0
+    )
+    torch.testing.assert_close(diverged["optimizer_states"], waited["optimizer_states"], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("flags", "behind"), [([], 0), (FUSED, 1)], ids=["plain", "fused"])
+def test_answers_are_read_while_the_next_step_is_on_its_way(flags, behind, tmp_path, monkeypatch):
+    asked, read, plain = [], [], finite.answer
+
+    def spy(question: Tensor) -> Callable[[], bool]:
+        step, wait = len(asked), plain(question)
+        asked.append(step)
+
+        def waiting() -> bool:
+            read.append((step, len(asked) - 1 - step))
+            return wait()
+
+        return waiting
+
+    monkeypatch.setattr(finite, "answer", spy)
+    fit(tmp_path, *FLAGS, *flags)
+    last = STEPS - 1  # of an epoch
+    late = [(step, 0 if step % STEPS == last else behind) for step in asked]
+    assert read == late
 
 
 def test_loss_scaling_may_skip_some_steps_and_not_all(tmp_path, monkeypatch, capsys):

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from lightning.pytorch import Trainer
+from torch.nn.utils import get_total_norm
 
-from lt_lightning.callbacks import TrainingLog, finite, training
+from lt_lightning.callbacks import Finite, TrainingLog, training
 
 sys.path.append(str(Path(__file__).parents[1] / "command"))
 from commands import fit
@@ -19,13 +20,13 @@ OLD = {"sums": {"loss": [6.0]}, "steps": 3}
 
 
 def test_the_mean_norm_of_the_updates_of_an_epoch_is_logged(tmp_path, monkeypatch):
-    norms, plain = [], finite.get_total_norm
+    norms, plain = [], Finite.on_before_optimizer_step
 
-    def recorded(*args):
-        norms.append(plain(*args))
-        return norms[-1]
+    def recorded(self, trainer, module, optimizer):
+        norms.append(get_total_norm([p.grad for p in module.parameters()]))
+        plain(self, trainer, module, optimizer)
 
-    monkeypatch.setattr(finite, "get_total_norm", recorded)
+    monkeypatch.setattr(Finite, "on_before_optimizer_step", recorded)
     flags = ["--trainer.max_epochs", "2", "--trainer.accumulate_grad_batches", "3", "--trainer.gradient_clip_val", "1"]
     fit(tmp_path, *flags)
     with (tmp_path / "metrics.csv").open(newline="") as file:
