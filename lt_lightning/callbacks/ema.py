@@ -3,13 +3,11 @@
 - [Polyak & Juditsky, 1992] Acceleration of Stochastic Approximation by Averaging. https://doi.org/10.1137/0330046
 """
 
-from itertools import chain
-
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.utilities.types import STEP_OUTPUT
-from torch import Tensor, nn
+from torch import Tensor
 
 from lt_lightning.data.base import Batch
 
@@ -37,8 +35,8 @@ class EMA(WeightAveraging):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Follow the weights to their device, where they were not yet when the average was made of them."""
         assert self._average_model is not None
-        self._average, self._average_counts = _tensors(self._average_model.module.to(pl_module.device))
-        self._current, self._current_counts = _tensors(pl_module)
+        self._average_model.module.to(pl_module.device)
+        self._average, self._current = self._kept(pl_module)
 
     @torch.no_grad()
     def on_train_batch_end(
@@ -50,12 +48,22 @@ class EMA(WeightAveraging):
             return
         decay = min(self.decay, (1 + steps) / (10 + steps))
         torch._foreach_lerp_(self._average, self._current, 1 - decay)
-        if self._current_counts:
-            torch._foreach_copy_(self._average_counts, self._current_counts)
         self._latest_update_step = trainer.global_step
 
+    def _kept(self, module: LightningModule) -> tuple[list[Tensor], list[Tensor]]:
+        """Of the average and of the module what checkpoints keep, but for numbers of batches and labels."""
+        assert self._average_model is not None
+        now = module.state_dict()  # schedules may have given the module further buffers, which no checkpoint keeps
+        pairs = [(value, now[name]) for name, value in self._average_model.module.state_dict().items()]
+        average, current = zip(*(pair for pair in pairs if pair[0].is_floating_point()), strict=True)
+        return list(average), list(current)
 
-def _tensors(module: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
-    """Those that have an average, and numbers of batches and labels, which have none."""
-    tensors = [tensor.detach() for tensor in chain(module.parameters(), module.buffers())]
-    return [t for t in tensors if t.is_floating_point()], [t for t in tensors if not t.is_floating_point()]
+    def _swap_models(self, pl_module: LightningModule) -> None:
+        average, current = self._kept(pl_module)
+        before = [value.clone() for value in average]
+        torch._foreach_copy_(average, current)
+        torch._foreach_copy_(current, before)
+
+    def _copy_average_to_current(self, pl_module: LightningModule) -> None:
+        average, current = self._kept(pl_module)
+        torch._foreach_copy_(current, average)
