@@ -99,6 +99,7 @@ class LongTailCLI(LightningCLI):
             trainer_defaults={
                 "default_root_dir": "runs/default",
                 "num_sanity_val_steps": 0,
+                "devices": 1,  # recipes are for one; Lightning would take all GPUs, each with a batch of its own
                 "callbacks": [
                     RunLock(),
                     LeanLoop(),

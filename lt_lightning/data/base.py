@@ -208,6 +208,7 @@ class LongTailDataModule(LightningDataModule, ABC):
     def _loader(
         self, dataset: Dataset[Batch], sampler: TrainBatches | EvalBatches, pinned: bool = True
     ) -> DataLoader[Batch | LtError]:
+        assert self.trainer is not None
         return DataLoader(
             Reported(dataset),
             batch_size=None,
@@ -215,7 +216,7 @@ class LongTailDataModule(LightningDataModule, ABC):
             num_workers=self.num_workers,
             worker_init_fn=give_back_freed_memory,
             persistent_workers=self.num_workers > 0,
-            pin_memory=pinned and torch.cuda.is_available(),
+            pin_memory=pinned and self.trainer.strategy.root_device.type == "cuda",
         )
 
     def on_before_batch_transfer(self, batch: Batch | LtError, dataloader_idx: int) -> Batch:
@@ -245,6 +246,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         image, target = self.mix((self.normalise(self.augment(batch["image"])), batch["target"]))
         sources = batch.get("views", [batch["image"]] * self.num_views)  # sets of files cut windows as they read
         views = [self.normalise(self.view_augment(source)) for source in sources]
+        image = image.contiguous(memory_format=torch.channels_last)  # on a GPU MixUp forgets it
         return {**batch, "image": image, "target": target, "label": batch["target"], "views": views}
 
     def normalise(self, image: Tensor) -> Tensor:

@@ -57,7 +57,9 @@ class LongTailModule(LightningModule):
                 raise ValueError(f"{name} must not be negative, got {value}")
         self.class_counts = class_counts
         counts = torch.tensor(class_counts, dtype=torch.float32)
-        self.net = network(backbone, len(class_counts), len(losses), shared_stages, classifier)
+        net = network(backbone, len(class_counts), len(losses), shared_stages, classifier)
+        # as images are: else a GPU turns each weight in each step, and its gradient back
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
         self.losses = nn.ModuleList(loss(counts) for loss in losses)
         self.terms = nn.ModuleList(term(counts) for term in terms)
         self.combination, self.prior_corrected = combination(counts), PriorCorrected(counts)

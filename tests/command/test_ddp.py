@@ -134,3 +134,11 @@ def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path):
     assert alone.keys() == trained.keys() - {"epoch"}
     for name, value in alone.items():
         assert trained[name] == pytest.approx(value, abs=1e-6), name
+
+
+@pytest.mark.parametrize(("more", "devices"), [([], "1"), (["--config", str(ROOT / "configs" / "ddp.yaml")], "auto")])
+def test_one_device_is_taken_unless_more_are_asked_for(more, devices, capsys):
+    """Lightning takes all GPUs of a machine, with a batch on each: a recipe would be another."""
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *more, "--print_config"])
+    assert f"  devices: {devices}\n" in capsys.readouterr().out

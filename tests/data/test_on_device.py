@@ -52,12 +52,30 @@ def test_normalisation_stays_there() -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_loading_processes_read_from_memory_of_the_host(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     loader = on("meta", num_workers=workers).val_dataloader()
     dataset: Any = loader.dataset
     batch = dataset[Fetch(torch.tensor([0]), 0)]
     assert batch["image"].device.type == ("cpu" if workers else "meta")
-    assert loader.pin_memory == bool(workers)  # what lies on the device already cannot be pinned
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cuda", True), ("cpu", False)])
+def test_memory_is_pinned_for_a_gpu_that_is_used(device: str, pinned: bool) -> None:
+    assert on(device, num_workers=1).val_dataloader().pin_memory is pinned
+
+
+def test_mixed_images_stay_channels_last() -> None:
+    class OnGPU(torch.nn.Module):  # there torch's roll, of which MixUp is made, forgets it
+        def forward(self, sample: Any) -> Any:
+            image, target = sample
+            return image.contiguous(), target
+
+    data = on("cpu")
+    data.mix = OnGPU()
+    data.trainer.training = True  # type: ignore[union-attr]
+    batch: Any = {"image": torch.zeros(2, 5, 6, 3, dtype=torch.uint8), "target": torch.zeros(2), "seed": 1}
+    image = data.on_after_batch_transfer(batch, 0)["image"]
+    assert image.is_contiguous(memory_format=torch.channels_last)
+    assert not image.is_contiguous()
 
 
 @pytest.mark.parametrize("there", ["cpu", "meta"])

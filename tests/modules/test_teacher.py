@@ -1,9 +1,12 @@
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from lt_lightning.losses import BalancedSoftmax, CrossEntropy, EnsembleTerm
+from lt_lightning.models.depth_experts import DepthExperts
+from lt_lightning.models.experts import MultiExpert, NetworkFactory
 from lt_lightning.modules import Teacher
 
 COUNTS = [20, 9, 3]
@@ -38,3 +41,19 @@ def test_the_loss_is_the_experts_own_and_the_terms() -> None:
 
 def test_a_third_of_the_sum_is_the_mean_of_three() -> None:
     torch.testing.assert_close(step(skill_weight=0.5), step() / 2)
+
+
+@pytest.mark.parametrize(("network", "shared_stages"), [(MultiExpert, 0), (MultiExpert, 1), (DepthExperts, 1)])
+def test_weights_and_gradients_lie_in_memory_as_images_do(network: NetworkFactory, shared_stages: int) -> None:
+    """Else a GPU turns each weight in each step, and copies each gradient that lies otherwise than its weight."""
+    losses = [CrossEntropy] * 3
+    module = Teacher(COUNTS, losses, backbone="resnet8", network=network, shared_stages=shared_stages)
+    image = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    batch: Any = {"image": image, "target": torch.tensor([0, 1, 2, 0])}
+    module.training_step(batch, 0)["loss"].backward()  # type: ignore[no-untyped-call]
+    convolutions = [p for p in module.parameters() if p.ndim == 4]
+    assert len(convolutions) > 9
+    for weight in convolutions:
+        assert weight.is_contiguous(memory_format=torch.channels_last)
+        assert weight.grad is not None
+        assert weight.grad.stride() == weight.stride()
