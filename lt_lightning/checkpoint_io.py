@@ -1,6 +1,7 @@
 """How checkpoints reach the disk, and come back."""
 
 import errno
+import math
 import os
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor
 
 from lt_lightning.checkpoints import read_checkpoint
 from lt_lightning.errors import LtError
@@ -38,10 +40,9 @@ class WholeCheckpointIO(TorchCheckpointIO):
             LtError: It cannot be written, or a weight is not finite; the one before is as it was.
         """
         self._check_place(Path(path))
-        for name, value in checkpoint.get("state_dict", {}).items():
-            if not value.isfinite().all():
-                fix = "lower --optimizer.lr; a checkpoint before, if there is one, is as it was"
-                raise LtError("the weights are not finite any more; they are not saved", name, fix)
+        if bad := _not_finite(checkpoint.get("state_dict", {})):
+            fix = "lower --optimizer.lr; a checkpoint before, if there is one, is as it was"
+            raise LtError("the weights are not finite any more; they are not saved", bad[0], fix)
         write_checkpoint(checkpoint, Path(path))
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
@@ -84,6 +85,16 @@ def write_checkpoint(checkpoint: dict[str, Any], target: Path) -> None:
         full = _errno(error) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < 1
         what = f"the checkpoint cannot be written ({'no space left' if full else error}; {free:,.0f} MiB are free)"
         raise LtError(what, str(target), OTHER_FOLDER) from error
+
+
+def _not_finite(weights: dict[str, Tensor]) -> list[str]:
+    """Names of those that are not, by one question to their device for all of them."""
+    names = [name for name, value in weights.items() if value.is_floating_point() and value.numel()]
+    if not names:
+        return []
+    largest = torch._foreach_norm([weights[name] for name in names], math.inf)
+    finite = torch.stack([norm.isfinite() for norm in largest]).tolist()
+    return [name for name, is_finite in zip(names, finite, strict=True) if not is_finite]
 
 
 def _errno(error: BaseException | None) -> int | None:

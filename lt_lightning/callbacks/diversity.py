@@ -41,9 +41,11 @@ class Diversity(Measurement):
     def finish(self, pl_module: LightningModule, split: str) -> None:
         """Log ``SPLIT/theory/*``."""
         if self.theory is not None:
-            figures = {f"{split}/theory/{name}": float(value) for name, value in self.theory.compute().items()}
-            check_identities(figures)
-            pl_module.log_dict(figures)
+            figures = self.theory.compute()
+            values = torch.stack([*figures.values()]).cpu()  # all at once
+            names = [f"{split}/theory/{name}" for name in figures]
+            check_identities(dict(zip(names, values.tolist(), strict=True)))
+            pl_module.log_dict(dict(zip(names, values.float(), strict=True)))
 
 
 def check_identities(figures: dict[str, float]) -> None:

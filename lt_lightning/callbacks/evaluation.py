@@ -31,10 +31,11 @@ class Predictor:
         self.ranking.update(logits, target)
 
     def compute(self) -> dict[str, Tensor]:
-        """Figures by name."""
+        """Figures by name, in memory of the host."""
         ranking, calibration = self.ranking.compute(), self.calibration.compute()
         figures = {**self.accuracy.compute(), "auprc": ranking, "ece": calibration}
-        return {f"{self.prefix}{name}": value.float() for name, value in figures.items()}
+        values = torch.stack([value.float() for value in figures.values()]).cpu()  # all at once
+        return {f"{self.prefix}{name}": value for name, value in zip(figures, values, strict=True)}
 
 
 class Evaluation(Measurement):

@@ -177,10 +177,12 @@ def affine(image: Tensor, matrix: Tensor) -> Tensor:
 
 
 def _along(index: Tensor, step: Tensor, start: Tensor, scaling: Tensor) -> Tensor:
-    """Positions ``(B, N)`` along an axis in 16.16: rounded, then summed; summed in float64 where Pillow only scales."""
+    """Positions ``(B, N)`` along an axis in 16.16: rounded, then summed; in float64 where Pillow only scales.
+
+    It adds up its steps there: for a step of a whole number, as in all that is built on this, the sums are these.
+    """
     rounded = _fixed(start) + index * _fixed(step)
-    summed = torch.cat([start, step.expand(-1, len(index) - 1)], dim=1).cumsum(1)
-    return torch.where(scaling, summed.floor().int() << 16, rounded)
+    return torch.where(scaling, (start + index * step).floor().int() << 16, rounded)
 
 
 def _fixed(value: Tensor) -> Tensor:

@@ -45,11 +45,11 @@ class ClassMemory(nn.Module):
 
         Of more than M of a class the last M stay: those before them write, in their places, what these write.
         """
-        order = label.argsort(stable=True)
         count = torch.zeros_like(self.written).index_add_(0, label, torch.ones_like(label))
         self.written += count
         if self.size == 0:
             return
+        order = label.argsort(stable=True)
         sorted_label = label[order]
         first = (count.cumsum(0) - count)[sorted_label]
         nth = torch.arange(len(label), device=label.device) - first

@@ -40,7 +40,7 @@ class Agreement(Metric):
             target: Classes that the images are of, ``(B,)``.
         """
         self.agreed += sum_by_class((predicted == reference).double(), target, len(self.total))
-        self.total += target.bincount(minlength=len(self.total))
+        self.total.index_add_(0, target, torch.ones_like(target))
 
     def compute(self) -> dict[str, Tensor]:
         """Shares ``(P,)`` by split, as :func:`~lt_lightning.metrics.diversity.split_means` names them."""

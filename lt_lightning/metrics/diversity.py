@@ -144,7 +144,7 @@ class EnsembleTheory(Metric):
         quantities = decompose(expert_logits, target)
         values = torch.stack([quantities[name] for name in QUANTITIES])
         self.sums += sum_by_class(values, target, len(self.total))
-        self.total += target.bincount(minlength=len(self.total))
+        self.total.index_add_(0, target, torch.ones_like(target))
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name, in float64.

@@ -47,13 +47,16 @@ class AveragePrecision(Metric):
         place = ((odds / LIMIT + 1) / 2 * bins).nan_to_num().long().clamp(0, bins - 1)  # NaN: so is the NLL
         place += torch.arange(classes, device=place.device) * bins
         of_target = place.gather(1, target[:, None]).flatten()
-        self.scored += place.flatten().bincount(minlength=classes * bins).view(classes, bins)
-        self.positive += of_target.bincount(minlength=classes * bins).view(classes, bins)
+        for counts, places in ((self.scored, place.flatten()), (self.positive, of_target)):
+            counts.view(-1).index_add_(0, places, torch.ones_like(places))
 
     def compute(self) -> Tensor:
         """Precision where a bin's images are half passed, from the highest bin on, averaged over a class's images."""
-        positive, scored = self.positive.flip(1).double(), self.scored.flip(1).double()
-        found = positive.cumsum(1) - (positive - 1) / 2
-        passed = scored.cumsum(1) - (scored - 1) / 2
+        positive, scored = (
+            self.positive.flip(1),
+            self.scored.flip(1),
+        )  # whole: their sums are these in any order
+        found = positive.cumsum(1) - (positive.double() - 1) / 2
+        passed = scored.cumsum(1) - (scored.double() - 1) / 2
         average = (positive * found / passed).sum(1) / positive.sum(1)
         return average[positive.sum(1) > 0].mean()

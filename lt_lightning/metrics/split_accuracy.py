@@ -66,10 +66,10 @@ class SplitAccuracy(Metric):
 
     def count(self, predicted: Tensor, target: Tensor) -> None:
         """Add predicted classes ``(B,)`` of images of classes ``(B,)``, whose losses count as 0."""
-        classes = len(self.total)
-        self.total += target.bincount(minlength=classes)
-        self.predicted += predicted.bincount(minlength=classes)
-        self.correct += target[predicted == target].bincount(minlength=classes)
+        one = torch.ones_like(target)  # bincount asks a GPU for the least and the largest
+        self.total.index_add_(0, target, one)
+        self.predicted.index_add_(0, predicted, one)
+        self.correct.index_add_(0, target, (predicted == target).long())
 
     def compute(self) -> dict[str, Tensor]:
         """Figures by name.

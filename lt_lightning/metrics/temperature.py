@@ -8,6 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 
+AT_ONCE = 2**20
+"""Logits that are looked at together: few enough for the caches of a processor, and few calls for a GPU."""
+
 
 class BestTemperature(Metric):
     """The temperature of least NLL, without keeping logits [Guo et al., 2017].
@@ -36,9 +39,11 @@ class BestTemperature(Metric):
 
     def update(self, logits: Tensor, target: Tensor) -> None:
         """Add logits ``(B, C)`` of images of classes ``(B,)``."""
-        for place, temperature in enumerate(self.grid):
-            nll = F.cross_entropy(logits.float() / temperature + self.log_prior, target, reduction="none")
-            self.nll[place] += nll.double().sum()
+        at_once = max(1, AT_ONCE // max(1, logits.numel()))
+        for nll, temperature in zip(torch.split(self.nll, at_once), torch.split(self.grid, at_once), strict=True):
+            scaled = logits.float() / temperature[:, None, None] + self.log_prior
+            losses = F.cross_entropy(scaled.flatten(0, 1), target.repeat(len(temperature)), reduction="none")
+            nll += losses.view(len(temperature), -1).double().sum(1)
         self.count += len(target)
 
     def compute(self) -> dict[str, Tensor]:
