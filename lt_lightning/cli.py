@@ -24,6 +24,7 @@ from lt_lightning import optimizers, schedulers  # noqa: F401 - names for the co
 from lt_lightning.allocator import keep_freed_memory
 from lt_lightning.callbacks import (
     Calibration,
+    CompiledTeachers,
     Dashboard,
     Diversity,
     Evaluation,
@@ -233,6 +234,7 @@ class LongTailCLI(LightningCLI):
             what = "gradients of several batches cannot be added up in a CUDA graph, which writes over them"
             raise LtError(what, "trainer.accumulate_grad_batches", "set it to 1, or --compile default")
         compile_step(self.model, mode)
+        self.trainer.callbacks.append(CompiledTeachers(mode))  # type: ignore[attr-defined]
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Run; what a checkpoint holds that cannot be gone on with is the user's mistake.

@@ -3,7 +3,7 @@
 from lt_lightning.callbacks.agreement import TeacherAgreement
 from lt_lightning.callbacks.calibration import Calibration
 from lt_lightning.callbacks.dashboard import Dashboard
-from lt_lightning.callbacks.distillation import DistillationTargets
+from lt_lightning.callbacks.distillation import CompiledTeachers, DistillationTargets
 from lt_lightning.callbacks.diversity import Diversity
 from lt_lightning.callbacks.ema import EMA
 from lt_lightning.callbacks.evaluation import Evaluation
@@ -28,6 +28,7 @@ from lt_lightning.callbacks.watchdog import Watchdog
 __all__ = [
     "EMA",
     "Calibration",
+    "CompiledTeachers",
     "Dashboard",
     "DeferredReweighting",
     "DistillationTargets",

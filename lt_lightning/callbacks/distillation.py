@@ -1,5 +1,6 @@
 """A frozen teacher's targets for the images that students see."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ class DistillationTargets(Callback):
         """Load the teacher onto the students' device."""
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         self.teacher = load_module(self.path, data.class_names).to(pl_module.device).eval().requires_grad_(False)
+        self.network: Callable[[Tensor], Tensor] = self.teacher.net  # type: ignore[assignment]
         self.offset = self.teacher.offset.mean(0)  # type: ignore[operator]
         made_of = {
             "seed": data.seed,
@@ -73,5 +75,30 @@ class DistillationTargets(Callback):
         """The teacher's logits ``(B, C)`` of images."""
         # a callback runs outside autocast
         with torch.no_grad(), trainer.precision_plugin.forward_context():
-            logits: Tensor = self.teacher.net(image)  # type: ignore[operator]
+            logits = self.network(image)
         return logits.float().mean(0)
+
+    def compile(self, mode: str) -> None:
+        """Have the teacher answer by a compiled program from now on, where it teaches.
+
+        Args:
+            mode: A mode of ``torch.compile``.
+        """
+        self.network = torch.compile(self.network, mode=mode, dynamic=False)
+
+
+class CompiledTeachers(Callback):
+    """Compiles the teachers of a run once they are loaded.
+
+    Args:
+        mode: A mode of ``torch.compile``.
+    """
+
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compile them, from the next step on."""
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, DistillationTargets):
+                callback.compile(self.mode)

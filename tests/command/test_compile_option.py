@@ -54,8 +54,17 @@ def test_a_teacher_that_is_trained_first_is_compiled_too(
     recipe.write_text(yaml.safe_dump({**ce, "trainer": few}))
     monkeypatch.setenv("TORCHDYNAMO_DISABLE", "1")  # in the process that trains it, so as not to wait
     run = fit(tmp_path / "run", *FEW, "--compile", "default", "--model.teacher", str(recipe), config="mcsm")
-    assert modes == ["default"]
+    assert modes == ["default"] * 2  # the students' step, and the teacher where it teaches
     assert [stored_config(str(file))["compile"] for file in run.glob("**/last.ckpt")] == ["default"] * 2
+
+
+def test_a_compiled_teacher_says_the_same(modes: list[str], tmp_path: Path) -> None:
+    teacher = str(fit(tmp_path / "teacher", *FEW) / "last.ckpt")
+    plain = load(fit(tmp_path / "plain", *FEW, "--model.teacher", teacher, config="mcsm") / "last.ckpt")
+    run = fit(tmp_path / "run", *FEW, "--model.teacher", teacher, "--compile", "default", config="mcsm")
+    assert modes == ["default"] * 2
+    weights = load(run / "last.ckpt")["state_dict"]
+    assert all(torch.equal(weights[name], value) for name, value in plain["state_dict"].items())
 
 
 def test_a_machine_that_cannot_compile_says_so(
