@@ -22,14 +22,17 @@ class TrainingLog(Callback):
         self._numbers: dict[str, int] = {}
         self._restart_clock()
 
-    def add(self, name: str, value: Tensor) -> None:
+    def add(self, name: str, value: Tensor, times: int = 1) -> None:
         """Add a value, on its device, to the mean that the epoch is logged with.
 
         Args:
             name: What it is called, as in ``train/grad_norm``.
             value: A number, the same on all processes or one of each.
+            times: What it is multiplied by.
         """
-        self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+        if name not in self._sums:
+            self._sums[name] = torch.zeros((), device=value.device)
+        self._sums[name].add_(value.detach(), alpha=times)
         self._numbers[name] = self._numbers.get(name, 0) + 1
 
     def means(self) -> dict[str, Tensor]:
@@ -87,7 +90,7 @@ class TrainingLog(Callback):
         """Add one step."""
         shares = {"loss": trainer.accumulate_grad_batches}  # Lightning has divided the loss by it
         for name, value in outputs.items():
-            self.add(name, value * shares.get(name, 1))
+            self.add(name, value, shares.get(name, 1))
         self._images += len(batch["image"])
         self._end = time.perf_counter()
 
