@@ -22,6 +22,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "metrics",
         "models.cost",
         "models.pretrained",
+        "losses.priors",
         "losses.reweighting",
         "loggers",
         "plots",

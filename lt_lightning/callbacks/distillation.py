@@ -10,6 +10,7 @@ from torch import Tensor
 from lt_lightning.callbacks.target_cache import NoCache, TargetCache
 from lt_lightning.checkpoints import load_module
 from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.losses.priors import log_prior
 
 
 class DistillationTargets(Callback):
@@ -17,7 +18,9 @@ class DistillationTargets(Callback):
 
     The teacher is loaded when fitting starts. It is in evaluation mode, takes no gradient, and is part of no state
     dict and no optimiser; the trainer's precision applies to it. The logits of a teacher of several experts are the
-    mean of theirs, and so is its offset. What it says may be kept in a :class:`TargetCache` beside its checkpoint.
+    mean of theirs, and so is its offset. Where the teacher was trained on other class counts, the offset leads to the
+    prior of the students' images all the same. What it says may be kept in a :class:`TargetCache` beside its
+    checkpoint.
 
     Args:
         teacher: Checkpoint of a trained model.
@@ -35,7 +38,8 @@ class DistillationTargets(Callback):
         data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
         self.teacher = load_module(self.path, data.class_names).to(pl_module.device).eval().requires_grad_(False)
         self.network: Callable[[Tensor], Tensor] = self.teacher.net  # type: ignore[assignment]
-        self.offset = self.teacher.offset.mean(0)  # type: ignore[operator]
+        ours, its = (log_prior(torch.tensor(counts)) for counts in (data.class_counts, self.teacher.class_counts))
+        self.offset = self.teacher.offset.mean(0) + (ours - its).to(pl_module.device)  # type: ignore[operator]
         made_of = {
             "seed": data.seed,
             "precision": trainer.precision,

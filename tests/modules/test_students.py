@@ -220,6 +220,21 @@ def test_targets_are_the_teachers_logits_of_that_very_batch(fitted: Recorded) ->
         torch.testing.assert_close(batch["teacher_offset"], log_prior(counts))  # its loss is balanced softmax
 
 
+def test_a_teacher_of_other_counts_is_compared_under_the_prior_of_the_students(checkpoint: str) -> None:
+    """Its loss is balanced softmax: its raw logits carry no prior, whatever it was trained on."""
+    data = DigitsLT(batch_size=64, imbalance_factor=4.0)
+    seen = fit(checkpoint, data).seen
+    assert len({*data.class_counts}) > 1
+    assert data.class_counts != DigitsLT().class_counts
+    for batch in seen:
+        torch.testing.assert_close(batch["teacher_offset"], log_prior(torch.tensor(data.class_counts)))
+
+
+def test_a_teacher_of_the_same_counts_keeps_its_offset_bit_for_bit(fitted: Recorded) -> None:
+    found = targets(fitted.trainer)
+    assert torch.equal(found.offset, found.teacher.offset.mean(0))
+
+
 def test_students_do_learn(fitted: Recorded) -> None:
     unmoved = [name for name, value in fitted.net.state_dict().items() if torch.equal(value, fitted.start[name])]
     assert unmoved == []
