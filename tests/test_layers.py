@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "lt_lightning"
 FILES = {file.relative_to(PACKAGE).as_posix(): file.read_text() for file in sorted(PACKAGE.rglob("*.py"))}
 
 MAY_IMPORT = {  # what the files of a folder may take from the package, beside the folder itself and the errors
-    "data": ("allocator", "regular", "whole_files"),
+    "data": ("allocator", "regular", "run_folder", "whole_files"),
     "plots": ("run_folder", "summary", "tail", "whole_files", "regular", "arguments", "redaction"),
     "check": ("data", "arguments", "plots", "tail"),
     "tail.py": (),

@@ -12,6 +12,7 @@ from lt_lightning.data.files import FileDataModule
 from lt_lightning.data.index import ImageIndex
 from lt_lightning.data.stratified import stratified_split
 from lt_lightning.errors import LtError
+from lt_lightning.run_folder import TRAINED_FIRST
 from lt_lightning.whole_files import write_whole
 
 
@@ -79,14 +80,18 @@ class OwnDataModule(FileDataModule):
         """Write down which image is in which part, when fitting starts.
 
         Raises:
-            LtError: The run's folder has other parts written down.
+            LtError: The run's folder, or that of a model that was trained for it, has other parts written down.
         """
         if stage == "fit" and self.trainer is not None and self.trainer.is_global_zero:
-            file = Path(self.trainer.default_root_dir) / "splits.csv"
-            text = self._parts()
-            if file.is_file() and file.read_bytes() != text.encode("utf-8", "surrogateescape"):
+            run, text = Path(self.trainer.default_root_dir), self._parts()
+            file = run / "splits.csv"
+            if _differs(file, text):
                 fix = f"keep them by --data TableLT --data.file {file} --data.root {self.root}, or use another folder"
                 raise LtError("this run has other images, or other parts, written down", str(file), fix)
+            for first in (run / name for name in TRAINED_FIRST):
+                if _differs(first / "splits.csv", text):
+                    what = f"this {first.name.replace('_', ' ')} was trained on other images, or other parts"
+                    raise LtError(what, str(first), "remove it, or name another run folder")
             file.parent.mkdir(parents=True, exist_ok=True)
             write_whole(file, text)
 
@@ -99,3 +104,8 @@ class OwnDataModule(FileDataModule):
             if split != "val" or not self.selected_on_test:
                 writer.writerows((index.path(i), names[index.target[i]], split) for i in range(len(index)))
         return rows.getvalue()
+
+
+def _differs(file: Path, text: str) -> bool:
+    """Whether something else is written down in a file, as :func:`write_whole` writes text."""
+    return file.is_file() and file.read_bytes() != text.encode("utf-8", "surrogateescape")

@@ -93,7 +93,13 @@ def test_any_number_of_workers_gives_the_same_run(tmp_path):
     assert figures[0] == figures[1]
 
 
-def test_a_teacher_is_taught_on_the_same_images(tmp_path):
+def begin_anew(run: Path) -> None:
+    """Leave of a run nothing but its teacher."""
+    for file in ("last.ckpt", "best.ckpt", "summary.json", "splits.csv"):
+        (run / file).unlink()
+
+
+def test_a_teacher_is_taught_on_the_same_images(tmp_path, capsys):
     root = ["--data.root", str(tree(tmp_path / "data"))]
     (tmp_path / "short.yaml").write_text("trainer: {max_epochs: 1}\n")
     for_both = ["--config", str(tmp_path / "short.yaml")]
@@ -101,6 +107,18 @@ def test_a_teacher_is_taught_on_the_same_images(tmp_path):
     taught = yaml.safe_load((run / "teacher" / "config.yaml").read_text())
     assert taught["data"]["init_args"]["root"] == root[1]
     assert taught["data"]["class_path"].endswith("FolderLT")
+    begin_anew(run)
+    moved = (tmp_path / "data").rename(tmp_path / "moved")
+    given = [*OWN, *for_both, *STEP, "--model.teacher", "bs.yaml"]
+    before = (run / "teacher" / "last.ckpt").stat().st_mtime_ns
+    fit(run, *given, "--data.root", str(moved), config="mcsm")
+    assert (run / "teacher" / "last.ckpt").stat().st_mtime_ns == before
+    begin_anew(run)
+    other = ["--data.root", str(tree(tmp_path / "other", start=100))]
+    config = ["--config", str(ROOT / "configs" / "mcsm.yaml"), "--trainer.default_root_dir", str(run), *QUIET]
+    what, where, _ = refusal(["fit", *config, *given, *other, "--trainer.accelerator", "cpu"], capsys)
+    assert "this teacher was trained on other images" in what
+    assert where == f"  where: {run / 'teacher'}"
 
 
 @pytest.fixture(scope="module")
