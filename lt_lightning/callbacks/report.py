@@ -12,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_only
 
 from lt_lightning.callbacks.evaluation import Evaluation
+from lt_lightning.callbacks.finite import DIVERGED
 from lt_lightning.callbacks.per_image import digest_of_images
 from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
 from lt_lightning.callbacks.training_time import TrainingTime
@@ -23,6 +24,9 @@ from lt_lightning.metrics import shot_groups
 from lt_lightning.models.cost import model_cost
 from lt_lightning.run_folder import is_finished, read_summary
 from lt_lightning.whole_files import write_whole
+
+NOT_SELECTED = ("last.ckpt", DIVERGED)
+"""Checkpoints that a run writes whatever validation says."""
 
 
 class Report(Callback):
@@ -102,10 +106,14 @@ def _figures(trainer: Trainer, split: str) -> Figures:
 
 
 def _measured(trainer: Trainer, split: Split) -> dict[str, Any]:
-    """What ``lt validate`` or ``lt test`` found of a checkpoint, and whether that was selected on these images."""
+    """What ``lt validate`` or ``lt test`` found of a checkpoint, and whether that was selected on these images.
+
+    All but those of :data:`NOT_SELECTED` count as selected: the best one has the name that ``checkpoint.filename`` or a
+    copy gives it, and what is in it does not tell it from the last one where the last epoch is the best.
+    """
     data: LongTailDataModule = trainer.datamodule  # type: ignore[attr-defined]
     checkpoint = str(trainer.ckpt_path)
-    selected = data.selected_on_test and Path(checkpoint).stem == "best"
+    selected = data.selected_on_test and trainer.ckpt_path is not None and Path(checkpoint).name not in NOT_SELECTED
     return {
         "checkpoint": checkpoint,
         "step": read_checkpoint(checkpoint).get("global_step") if trainer.ckpt_path is not None else None,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from commands import QUIET, ROOT, load, refusal
 
 from lt_lightning import recipes
 from lt_lightning.commands import main
+from lt_lightning.data import DigitsLT
 
 SHORT = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1"]
 
@@ -44,6 +46,26 @@ def test_the_teacher_is_trained_once(run, monkeypatch):
     again = ["--ckpt_path", str(run / "last.ckpt"), "--trainer.default_root_dir", str(run)]
     main([*arguments, *again, "--trainer.max_epochs", "3"])
     assert load(run / "last.ckpt")["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "selected_on"),
+    [("best", "test"), ("best-epoch=7", "test"), ("sent to a friend", "test"), ("last", None), ("diverged", None)],
+)
+def test_whatever_its_name_a_checkpoint_that_test_images_may_have_chosen_says_so(
+    name, selected_on, run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(DigitsLT, "selected_on_test", True)
+    checkpoint = shutil.copy(run / "best.ckpt", tmp_path / f"{name}.ckpt")
+    main(["test", "--ckpt_path", str(checkpoint), *QUIET])
+    assert summary(tmp_path)["test"]["selected_on"] == selected_on
+
+
+def test_without_a_checkpoint_nothing_was_selected(tmp_path, monkeypatch):
+    monkeypatch.setattr(DigitsLT, "selected_on_test", True)
+    config = ["--config", str(ROOT / "configs" / "ce.yaml"), "--trainer.default_root_dir", str(tmp_path)]
+    main(["test", *config, *QUIET])
+    assert summary(tmp_path)["test"]["selected_on"] is None
 
 
 @pytest.mark.command
