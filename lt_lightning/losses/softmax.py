@@ -28,9 +28,13 @@ class CrossEntropy(LongTailLoss):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy in nats of ``logits + offset``, ``(B, C)``, in float32 even under autocast.
 
-        The mean over images, weighted where classes have weights.
+        The mean over images, weighted where classes have weights, as in
+        :class:`~lt_lightning.losses.expected.ExpectedLoss`: a class and its one-hot row cost the same.
         """
-        return F.cross_entropy(logits.float() + self.offset, target, self.class_weight)
+        loss = F.cross_entropy(logits.float() + self.offset, target, self.class_weight)
+        if self.class_weight is None or not target.is_floating_point():
+            return loss
+        return loss * len(target) / (target * self.class_weight).sum()  # torch divides mixtures by their number
 
 
 class LogitAdjustment(CrossEntropy):

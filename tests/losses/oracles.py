@@ -46,10 +46,9 @@ def one_hot(target: Tensor, classes: int) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, target: Tensor, offset: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean as torch takes it: over the weights of classes, or, of mixtures, over images."""
+    """Mean over the weights of classes, each with its share of an image."""
     share = one_hot(target, logits.shape[-1]) * (1 if weight is None else weight)
-    total = -(share * (logits + offset).log_softmax(-1)).sum()
-    return total / (len(logits) if target.is_floating_point() else share.sum())
+    return -(share * (logits + offset).log_softmax(-1)).sum() / share.sum()
 
 
 def expected(each_class: Tensor, target: Tensor) -> Tensor:

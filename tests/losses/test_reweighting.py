@@ -12,6 +12,7 @@ from lt_lightning.losses.base import LongTailLoss, LossFactory
 from lt_lightning.losses.expected import ExpectedLoss
 from lt_lightning.losses.margin import LDAM
 from lt_lightning.losses.reweighting import ClassBalanced, Focal, LabelAwareSmoothing, effective_number_weights
+from lt_lightning.losses.softmax import BalancedSoftmax, CrossEntropy
 
 COUNTS = [500, 7, 120, 31, 2]
 EXPECTED: dict[str, LossFactory] = {
@@ -19,6 +20,8 @@ EXPECTED: dict[str, LossFactory] = {
     "focal_half": lambda counts: Focal(counts, gamma=0.5),
     "smoothing": LabelAwareSmoothing,
     "ldam": LDAM,
+    "ce": CrossEntropy,
+    "balanced": BalancedSoftmax,
 }
 every_expected = pytest.mark.parametrize("name", EXPECTED)
 
