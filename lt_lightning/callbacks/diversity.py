@@ -16,8 +16,9 @@ TOLERANCE = 1e-5
 class Diversity(Measurement):
     """Logs the theory of ensembles: ``val/theory/div_kl`` of all images, ``val/theory/div_kl_few`` of few-shot classes.
 
-    The names are those of :class:`~lt_lightning.metrics.diversity.EnsembleTheory`. The logits are those that the
-    model's combination averages. A model of one expert logs nothing.
+    The names are those of :class:`~lt_lightning.metrics.diversity.EnsembleTheory`. The logits are the members' own, or
+    what ``PriorCorrected`` makes of them. ``nll_ens`` and ``err_ens`` are those of the mean of logits, with
+    ``MeanProbabilities``, too, where the model's own differ. A model of one expert logs nothing.
 
     Raises:
         LtError: An identity does not hold, as where logits are not finite.
