@@ -72,15 +72,15 @@ class SAM(SGD):
         evaluate = torch.enable_grad()(closure)
         loss = evaluate()
         climbing = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if not climbing:
+            return loss
         start = [p.clone() for p in climbing]
         gradients = [p.grad for p in climbing]
         scale = self.rho / (get_total_norm(gradients) + 1e-12)  # where all gradients are zero, there is no climb
         try:
-            for p, gradient in zip(climbing, gradients, strict=True):
-                p.add_(gradient * scale)
+            torch._foreach_add_(climbing, torch._foreach_mul(gradients, scale))
             evaluate()
         finally:  # an interrupted run, too, keeps the weights it had
-            for p, value in zip(climbing, start, strict=True):
-                p.copy_(value)
+            torch._foreach_copy_(climbing, start)
         super().step()
         return loss

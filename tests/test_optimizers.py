@@ -1,4 +1,5 @@
 import math
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import SGD
 from torch.optim.lr_scheduler import MultiStepLR
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from lt_lightning.errors import LtError
@@ -84,6 +87,70 @@ def test_without_a_rate_the_weights_are_the_same_bit_for_bit() -> None:
     assert torch.equal(w, before)
     assert torch.equal(seen[0], before)
     assert (seen[1] - before).norm().item() == pytest.approx(0.3, rel=1e-3)
+
+
+def one_by_one(sgd: SGD, parameters: list[nn.Parameter], closure: Callable[[], Tensor], rho: float) -> None:
+    """A step in which parameters climb and return one after the other."""
+    closure()
+    start = [p.detach().clone() for p in parameters]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    scale = rho / (get_total_norm(gradients) + 1e-12)
+    with torch.no_grad():
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p.add_(gradient * scale)
+    closure()
+    with torch.no_grad():
+        for p, value in zip(parameters, start, strict=True):
+            p.copy_(value)
+    sgd.step()
+
+
+def test_all_parameters_climb_at_once_and_end_where_they_would_one_by_one_bit_for_bit() -> None:
+    def built() -> tuple[list[nn.Parameter], Callable[[], Tensor]]:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 5)).to(memory_format=torch.channels_last)
+        net[2].bfloat16()
+        image = torch.randn(6, 3, 4, 4)
+
+        def closure() -> Tensor:
+            net.zero_grad()
+            loss = net[2](net[:2](image).bfloat16()).float().square().mean()
+            loss.backward()
+            return loss
+
+        return list(net.parameters()), closure
+
+    (ours, evaluate), (theirs, reference) = built(), built()
+    sam, sgd = SAM(ours, lr=0.05, rho=0.1, momentum=0.9), SGD(theirs, lr=0.05, momentum=0.9)
+    for _ in range(4):
+        sam.step(evaluate)
+        one_by_one(sgd, theirs, reference, rho=0.1)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+class Counted(TorchDispatchMode):
+    """Counts operations by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.operations[str(func.overloadpacket)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_more_parameters_are_not_more_operations_up_and_down() -> None:
+    counts = []
+    for number in (2, 20):
+        parameters = [nn.Parameter(torch.ones(3)) for _ in range(number)]
+        for p in parameters:
+            p.grad = torch.ones(3)
+        with Counted() as counted:
+            SAM(parameters, lr=0.1).step(lambda: 0.0)
+        counts.append(counted.operations)
+    assert counts[1]["aten.mul"] == counts[0]["aten.mul"]
+    assert counts[1]["aten.copy_"] == counts[0]["aten.copy_"]
 
 
 def test_the_loss_it_returns_is_that_of_the_weights() -> None:
