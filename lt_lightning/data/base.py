@@ -16,7 +16,7 @@ from lt_lightning.allocator import give_back_freed_memory
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.crops import central_crop
 from lt_lightning.data.images import open_image
-from lt_lightning.data.sampling import EvalBatches, Fetch, Order, TrainBatches
+from lt_lightning.data.sampling import EvalBatches, Fetch, Order, Shuffled, TrainBatches
 from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
@@ -73,7 +73,8 @@ class LongTailDataModule(LightningDataModule, ABC):
         view_augment: Augmentations of those, in order; by default ``augment``.
         mix: Mixes the images of a training batch after normalisation: MixUp or CutMix of torchvision.transforms.v2;
             the number of classes is filled in.
-        order: Which images form a training epoch: ``Shuffled``, each once, by default, or ``ClassBalanced``.
+        order: Which images form a training epoch: ``Shuffled``, each once, by default, or ``ClassBalanced``,
+            which is for second stages.
         many: A class with more training images than this is a many-shot class.
         few: A class with fewer training images than this is a few-shot class.
         seed: Seed of order and augmentation; the command sets it to ``seed_everything``.
@@ -123,7 +124,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         self.num_views = num_views
         self.view_augment = self.augment if view_augment is None else nn.Sequential(*view_augment)
         self.mix = mix or nn.Identity()
-        self.order = order
+        self.order = order or Shuffled()
         self.many, self.few, self.seed = many, few, seed
 
     @property

@@ -37,6 +37,9 @@ def derive_seed(*keys: int) -> int:
 class Order(ABC):
     """Which image stands where in an epoch: a function of the data set and of a seeded generator."""
 
+    is_balanced = False
+    """Whether classes come up equally often, so that what is learnt carries no training prior."""
+
     @abstractmethod
     def __call__(self, dataset: Dataset[object], generator: torch.Generator) -> Tensor:
         """Indices ``(N,)`` of an epoch's images; N is the number of images that the data set has."""
@@ -56,6 +59,8 @@ class ClassBalanced(Order):
     Both are drawn uniformly and anew for each place. An epoch has as many places as there are images; a rare class's
     images come up many times, a frequent class's not all. The data set must have ``target``, classes ``(N,)``.
     """
+
+    is_balanced = True
 
     def __call__(self, dataset: Dataset[object], generator: torch.Generator) -> Tensor:
         """Indices ``(N,)``, with repetitions."""

@@ -6,7 +6,8 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from lt_lightning.data.base import Batch
+from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.errors import LtError
 from lt_lightning.losses import (
     CombinationFactory,
     CrossEntropy,
@@ -35,6 +36,7 @@ class LongTailModule(LightningModule):
 
     Raises:
         ValueError: An argument called ``..._weight``, of this or a derived class, is negative.
+        LtError: Fitting starts with data that are drawn class-balanced.
     """
 
     offset: Tensor
@@ -66,6 +68,13 @@ class LongTailModule(LightningModule):
         self.register_buffer(
             "offset", torch.stack([loss.get_buffer("offset") for loss in self.losses]), persistent=False
         )
+
+    def on_fit_start(self) -> None:
+        """Refuse class-balanced batches: ``offset`` is that of logits that learn under the training prior."""
+        data: LongTailDataModule | None = self.trainer.datamodule  # type: ignore[attr-defined]
+        if data is not None and data.order.is_balanced:  # plain loaders do not say what they draw
+            what = "class-balanced batches take away the training prior, which losses and corrections count on"
+            raise LtError(what, "data.order", "set it to null, or train a second stage, such as ClassifierRetraining")
 
     def forward(self, image: Tensor) -> Tensor:
         """Predict: images ``(B, 3, H, W)`` to logits ``(B, C)``."""

@@ -1,6 +1,6 @@
 """Decoupling: the second of two stages, in which a trained backbone stays as it is and its classifiers are balanced.
 
-The data should be drawn class-balanced: ``order: ClassBalanced``.
+The data must be drawn class-balanced: ``order: ClassBalanced``.
 
 - [Kang et al., 2020] Decoupling Representation and Classifier for Long-Tailed Recognition (cRT, LWS and
   tau-normalisation). https://arxiv.org/abs/1910.09217
@@ -15,7 +15,8 @@ from lightning.pytorch import Callback
 from torch import Tensor, nn
 
 from lt_lightning.callbacks.first_stage import FirstStage
-from lt_lightning.data.base import Batch
+from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.errors import LtError
 from lt_lightning.losses import CombinationFactory, CrossEntropy, LossFactory, MeanLogits
 from lt_lightning.losses.priors import log_prior
 from lt_lightning.models.backbones import BackboneFactory, BackboneName
@@ -41,6 +42,9 @@ class SecondStage(LongTailModule, ABC):
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
         network: How experts share the backbone; by default each owns the stages that are not shared.
+
+    Raises:
+        LtError: Fitting starts with data that are not drawn class-balanced.
     """
 
     def __init__(
@@ -84,6 +88,13 @@ class SecondStage(LongTailModule, ABC):
     def configure_callbacks(self) -> list[Callback]:
         """The first stage's weights."""
         return [FirstStage(self.first_stage)]
+
+    def on_fit_start(self) -> None:
+        """Refuse batches that are not class-balanced: from them, logits would learn the training prior."""
+        data: LongTailDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not data.order.is_balanced:
+            what = "a second stage balances by class-balanced batches; from these it would learn the training prior"
+            raise LtError(what, "data.order", "set it to ClassBalanced")
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The experts' own losses on images ``(B, 3, H, W)``."""

@@ -62,7 +62,8 @@ class SelfDistillation(LongTailModule):
         self.distill_weight, self.aligned = distill_weight, Aligned()
 
     def on_fit_start(self) -> None:
-        """Refuse data without the view, or whose images are not those of the view."""
+        """Refuse data without the view, or whose images are not those of the view, or drawn class-balanced."""
+        super().on_fit_start()
         data: LongTailDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         if data.num_views != 1:
             what = f"self-distillation compares an image with one view of it, got {data.num_views}"

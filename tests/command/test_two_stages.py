@@ -5,13 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import QUIET, fit, load, refusal
+from commands import QUIET, ROOT, fit, load, refusal
 
 from lt_lightning.callbacks import TrainingLog
 from lt_lightning.commands import main
 
 SHORT = ["--trainer.max_epochs", "3", "--trainer.check_val_every_n_epoch", "3"]
 STEPS = 4  # an epoch: 242 images in batches of 64
+
+
+def config(name: str) -> list[str]:
+    """A shipped method."""
+    return ["--config", str(ROOT / "configs" / f"{name}.yaml")]
 
 
 class PowerCutError(Exception):
@@ -54,6 +59,22 @@ def test_a_first_stage_of_another_network_is_refused_in_three_lines(first_stage,
     what, where, _ = refusal(arguments, capsys)
     assert "the first stage's network is another" in what
     assert str(first_stage) in where
+
+
+def test_a_second_stage_on_batches_as_they_come_is_refused(first_stage, tmp_path, capsys):
+    flags = ["--model.first_stage", str(first_stage), "--data.order", "Shuffled", *QUIET]
+    what, where, fix = refusal(["fit", *config("mislas"), "--trainer.default_root_dir", str(tmp_path), *flags], capsys)
+    assert "would learn the training prior" in what
+    assert where == "  where: data.order"
+    assert "ClassBalanced" in fix
+
+
+@pytest.mark.parametrize("method", ["ce", "bs", "mcem", "mdcs"])
+def test_what_is_no_second_stage_is_refused_on_class_balanced_batches(method, tmp_path, capsys):
+    flags = ["--data.order", "ClassBalanced", "--trainer.default_root_dir", str(tmp_path), *QUIET]
+    what, where, _ = refusal(["fit", *config(method), *flags], capsys)
+    assert "take away the training prior" in what
+    assert where == "  where: data.order"
 
 
 @pytest.mark.command
