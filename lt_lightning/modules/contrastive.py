@@ -5,9 +5,10 @@
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lt_lightning.data.base import Batch
+from lt_lightning.data.base import Batch, LongTailDataModule
+from lt_lightning.errors import LtError
 from lt_lightning.losses import (
     BalancedSoftmax,
     CombinationFactory,
@@ -41,6 +42,9 @@ class ContrastiveExperts(LongTailModule):
         shared_stages: Stages that the experts share, from the input on.
         classifier: Last layer of each expert.
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
+
+    Raises:
+        LtError: Fitting starts with data that are drawn class-balanced, or whose images are mixed and have no views.
     """
 
     def __init__(
@@ -59,6 +63,14 @@ class ContrastiveExperts(LongTailModule):
         counts = torch.tensor(class_counts, dtype=torch.float32)
         self.contrast = contrast(counts, len(losses), self.net.num_features)
         self.skill_weight, self.contrast_weight = skill_weight, contrast_weight
+
+    def on_fit_start(self) -> None:
+        """Refuse data whose images are compared, as there are no views, and mixed."""
+        super().on_fit_start()
+        data: LongTailDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        if data.num_views == 0 and not isinstance(data.mix, nn.Identity):
+            what = "without views, images themselves are compared, and mixed ones are of no single class"
+            raise LtError(what, "data.mix", "set it to null, or data.num_views to 2")
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Skills on images ``(B, 3, H, W)``, the contrastive term on their views."""

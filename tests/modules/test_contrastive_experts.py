@@ -2,8 +2,13 @@ from typing import Any
 
 import pytest
 import torch
+from lightning.pytorch import Trainer
 from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+from torchvision.transforms.v2 import MixUp
 
+from lt_lightning.data import DigitsLT
+from lt_lightning.errors import LtError
 from lt_lightning.losses import BalancedContrast, ContrastiveTerm, CrossEntropy, ExpertViews, SupCon, SupSiam
 from lt_lightning.modules import ContrastiveExperts, Teacher
 
@@ -94,6 +99,28 @@ def test_views_are_compared_under_their_hard_labels_whatever_is_mixed() -> None:
     mixed = batch()
     mixed["target"] = torch.eye(3)[mixed["label"]] * 0.7 + 0.1
     assert module.training_step(mixed, 0)["contrast"] == module_contrast(batch())
+
+
+class Trained(ContrastiveExperts):
+    """With an optimiser."""
+
+    def configure_optimizers(self) -> Optimizer:
+        return SGD(self.parameters(), lr=0.1)
+
+
+def fit(data: DigitsLT) -> None:
+    module = Trained(data.class_counts, backbone="resnet8")
+    quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    Trainer(max_steps=1, limit_val_batches=0, enable_checkpointing=False, accelerator="cpu", **quiet).fit(
+        module, datamodule=data
+    )
+
+
+def test_mixed_images_are_an_error_where_they_are_compared_themselves() -> None:
+    with pytest.raises(LtError, match="of no single class"):
+        fit(DigitsLT(batch_size=16, num_views=0, mix=MixUp()))
+    fit(DigitsLT(batch_size=16, num_views=0))
+    fit(DigitsLT(batch_size=16, num_views=1, mix=MixUp()))
 
 
 def module_contrast(given: dict[str, Any]) -> Tensor:
