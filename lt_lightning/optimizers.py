@@ -21,7 +21,8 @@ class SAM(SGD):
     A step takes the gradient g at the weights w, moves to ``w + rho * g / |g|`` (one norm over all parameters), takes
     the gradient there, returns to w, bit for bit, and does SGD's step with the second gradient. So each batch is
     trained on twice: a step costs twice as much, batch normalisation counts each batch twice, and the training loss
-    that is logged is the one after the climb. Weight decay takes no part in the climb.
+    that is logged is the one after the climb. Weight decay takes no part in the climb. Contrastive terms that remember
+    past batches are refused with it.
 
     Its state is SGD's own: each can go on from the other's checkpoint. ``trainer.accumulate_grad_batches`` must be 1,
     because only the last part of a batch is known here. Precision ``16-mixed`` does not work, ``bf16-mixed`` does.

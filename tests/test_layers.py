@@ -39,7 +39,7 @@ MAY_IMPORT = {  # what the files of a folder may take from the package, beside t
         "steps",
         "whole_files",
     ),
-    "modules": ("losses", "models", "data.base", "callbacks"),
+    "modules": ("losses", "models", "data.base", "callbacks", "optimizers"),
     "calibration.py": ("checkpoints", "losses.priors", "regular"),
     "rows.py": ("run_folder", "whole_files"),
     "checkpoints.py": ("regular", "strict_yaml", "trust", "written_secrets"),

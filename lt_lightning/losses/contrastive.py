@@ -36,7 +36,12 @@ class ContrastiveTerm(nn.Module):
         class_counts: Training images of each class, ``(C,)``.
         num_experts: E.
         num_features: D, the length of a feature vector.
+
+    Attributes:
+        remembers: Whether projections are kept for later batches, so that the loss of each batch may be taken but once.
     """
+
+    remembers = False
 
     def __init__(self, class_counts: Tensor, num_experts: int, num_features: int) -> None:
         super().__init__()
@@ -86,6 +91,7 @@ class SupCon(ContrastiveTerm):
         self.temperature, self.num_classes = temperature, len(class_counts)
         self.projectors = nn.ModuleList(mlp(num_features, dim) for _ in range(num_experts))
         self.memory = ClassMemory(num_experts, self.num_classes, memory, dim)
+        self.remembers = memory > 0
 
     def forward(self, views: ExpertViews) -> Tensor:
         """Sum over experts of the mean over images and views."""

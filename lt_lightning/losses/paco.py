@@ -96,6 +96,7 @@ class ParametricContrast(ContrastiveTerm):
         self.register_buffer("log_prior", log_prior(class_counts), persistent=False)
         self.projectors = nn.ModuleList(mlp(num_features, dim) for _ in range(num_experts))
         self.queue = ProjectionQueue(num_experts, queue, dim)
+        self.remembers = queue > 0
 
     def forward(self, views: ExpertViews) -> Tensor:
         """Sum over experts of the mean over images of the whole batch, in their first view."""

@@ -79,6 +79,7 @@ class ProbabilisticContrast(ContrastiveTerm):
         ValueError: The temperature is not positive, or ``dim`` is too small for the expansion of the Bessel functions.
     """
 
+    remembers = True
     log_prior: Tensor
 
     def __init__(

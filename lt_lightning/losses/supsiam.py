@@ -78,6 +78,7 @@ class SupSiam(ContrastiveTerm):
         self.projectors = nn.ModuleList(projector(num_features, hidden, dim) for _ in range(num_experts))
         self.predictors = nn.ModuleList(predictor(dim) for _ in range(num_experts))
         self.memory = ClassMemory(num_experts, len(class_counts), memory, dim)
+        self.remembers = memory > 0
 
     def forward(self, views: ExpertViews) -> Tensor:
         """``1 + sup_weight * sup + self_weight * self`` of the whole batch."""

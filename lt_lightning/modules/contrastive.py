@@ -23,6 +23,7 @@ from lt_lightning.losses import (
 from lt_lightning.models.backbones import BackboneFactory, BackboneName
 from lt_lightning.models.classifiers import ClassifierName
 from lt_lightning.modules.base import LongTailModule
+from lt_lightning.optimizers import SAM
 
 
 class ContrastiveExperts(LongTailModule):
@@ -44,7 +45,8 @@ class ContrastiveExperts(LongTailModule):
         combination: How the experts' logits become one prediction; the mean of raw logits by default.
 
     Raises:
-        LtError: Fitting starts with data that are drawn class-balanced, or whose images are mixed and have no views.
+        LtError: Fitting starts with data that are drawn class-balanced, or whose images are mixed and have no views, or
+            with :class:`~lt_lightning.optimizers.SAM` and a term that remembers.
     """
 
     def __init__(
@@ -65,12 +67,15 @@ class ContrastiveExperts(LongTailModule):
         self.skill_weight, self.contrast_weight = skill_weight, contrast_weight
 
     def on_fit_start(self) -> None:
-        """Refuse data whose images are compared, as there are no views, and mixed."""
+        """Refuse images that are compared, as there are no views, and mixed, and to remember each batch twice."""
         super().on_fit_start()
         data: LongTailDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         if data.num_views == 0 and not isinstance(data.mix, nn.Identity):
             what = "without views, images themselves are compared, and mixed ones are of no single class"
             raise LtError(what, "data.mix", "set it to null, or data.num_views to 2")
+        if self.contrast.remembers and any(isinstance(optimizer, SAM) for optimizer in self.trainer.optimizers):
+            what = f"SAM takes the loss of a batch twice, and {type(self.contrast).__name__} would remember it twice"
+            raise LtError(what, "optimizer", "use SGD, or a contrastive term without memory or queue")
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Skills on images ``(B, 3, H, W)``, the contrastive term on their views."""

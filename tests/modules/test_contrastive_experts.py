@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,8 +10,18 @@ from torchvision.transforms.v2 import MixUp
 
 from lt_lightning.data import DigitsLT
 from lt_lightning.errors import LtError
-from lt_lightning.losses import BalancedContrast, ContrastiveTerm, CrossEntropy, ExpertViews, SupCon, SupSiam
+from lt_lightning.losses import (
+    BalancedContrast,
+    ContrastiveTerm,
+    CrossEntropy,
+    ExpertViews,
+    ParametricContrast,
+    ProbabilisticContrast,
+    SupCon,
+    SupSiam,
+)
 from lt_lightning.modules import ContrastiveExperts, Teacher
+from lt_lightning.optimizers import SAM
 
 COUNTS = [20, 9, 3]
 
@@ -108,8 +119,15 @@ class Trained(ContrastiveExperts):
         return SGD(self.parameters(), lr=0.1)
 
 
-def fit(data: DigitsLT) -> None:
-    module = Trained(data.class_counts, backbone="resnet8")
+class Climbing(ContrastiveExperts):
+    """With an optimiser that takes each loss twice."""
+
+    def configure_optimizers(self) -> Optimizer:
+        return SAM(self.parameters(), lr=0.1)
+
+
+def fit(data: DigitsLT, kind: type[ContrastiveExperts] = Trained, contrast: Any = SupSiam) -> None:
+    module = kind(data.class_counts, backbone="resnet8", contrast=contrast)
     quiet: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     Trainer(max_steps=1, limit_val_batches=0, enable_checkpointing=False, accelerator="cpu", **quiet).fit(
         module, datamodule=data
@@ -121,6 +139,26 @@ def test_mixed_images_are_an_error_where_they_are_compared_themselves() -> None:
         fit(DigitsLT(batch_size=16, num_views=0, mix=MixUp()))
     fit(DigitsLT(batch_size=16, num_views=0))
     fit(DigitsLT(batch_size=16, num_views=1, mix=MixUp()))
+
+
+REMEMBERING = {
+    "SupCon": partial(SupCon, memory=1),
+    "BalancedContrast": partial(BalancedContrast, memory=1),
+    "SupSiam": partial(SupSiam, memory=1),
+    "ParametricContrast": partial(ParametricContrast, queue=1),
+    "ProbabilisticContrast": ProbabilisticContrast,
+}
+
+
+@pytest.mark.parametrize("name", REMEMBERING)
+def test_what_is_remembered_is_an_error_with_an_optimiser_that_takes_each_loss_twice(name: str) -> None:
+    with pytest.raises(LtError, match=f"and {name} would remember it twice"):
+        fit(DigitsLT(batch_size=16, num_views=2), Climbing, REMEMBERING[name])
+
+
+@pytest.mark.parametrize("contrast", [SupCon, BalancedContrast, SupSiam, partial(ParametricContrast, queue=0)])
+def test_without_a_memory_each_loss_may_be_taken_twice(contrast: Any) -> None:
+    fit(DigitsLT(batch_size=16, num_views=2), Climbing, contrast)
 
 
 def module_contrast(given: dict[str, Any]) -> Tensor:
