@@ -19,6 +19,7 @@ class Given(DistillationTargets):
     def __init__(self, teacher: Teacher) -> None:
         super().__init__("no file")
         self.teacher, self.offset = teacher.eval().requires_grad_(False), teacher.offset.mean(0)
+        self.network = teacher.net
         self.calls = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
