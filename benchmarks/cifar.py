@@ -11,12 +11,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lt_lightning.commands import main
-from lt_lightning.run_folder import is_finished
+from trained import made, origin, trained_and_tested
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "cifar100_lt"
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 SINGLE, EXPERTS = "cifar100_lt", "cifar100_lt_experts"
 """True ResNet-32, alone or several independent; experts on a shared trunk of reduced width."""
 THREE_CE = '["CrossEntropy", "CrossEntropy", "CrossEntropy"]'
@@ -55,30 +53,26 @@ def file_name(title: str) -> str:
     return title.lower().replace(", ", "_").replace(" ", "_")
 
 
-def command(title: str, root: str, work: Path) -> list[str]:
-    """Words of the command that trains a run."""
+def run(title: str, root: str, work: Path) -> dict[str, Any]:
+    """Train and test a run; what is kept of it."""
     config, overlay, flags, teacher = RUNS[title]
     configs = [f"configs/{config}.yaml", f"configs/on/{overlay}.yaml", "configs/on/short.yaml"]
-    taught = ["--model.teacher", str(work / file_name(teacher) / "last.ckpt")] if teacher else []
-    folder = ["--data.root", root, "--trainer.default_root_dir", str(work / file_name(title))]
-    return ["fit", *(word for path in configs for word in ("--config", path)), *flags, *taught, *folder]
+    words = [*(word for path in configs for word in ("--config", path)), *flags]
+    taught = {"--model.teacher": work / file_name(teacher) / "last.ckpt"} if teacher else {}
+    folder = work / file_name(title)
+    summary = trained_and_tested(words, folder, {"--data.root": root, **taught})
+    del summary["test"]["checkpoint"]  # a place on this machine
+    kept = {key: summary[key] for key in ("model", "losses", "seed", "params", "macs", "test")}
+    return {**kept, "made": made(folder)}
 
 
 def study(root: str, work: Path) -> None:
     """Train and test what is not there yet."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     for title in RUNS:
-        folder, file = work / file_name(title), RESULTS / f"{file_name(title)}.json"
-        if not is_finished(folder):
-            interrupted = ["--ckpt_path", str(folder / "last.ckpt")] if (folder / "last.ckpt").is_file() else []
-            main([*command(title, root, work), *interrupted, *QUIET])
+        found, file = run(title, root, work), RESULTS / f"{file_name(title)}.json"
         if not file.is_file():
-            main(["test", "--ckpt_path", str(folder / "last.ckpt"), "--data.root", root, *QUIET])
-            summary = json.loads((folder / "summary.json").read_text())
-            summary["test"]["last"].pop("checkpoint", None)
-            summary["test"].pop("checkpoint", None)
-            kept = {key: summary[key] for key in ("model", "losses", "seed", "params", "macs", "test")}
-            file.write_text(json.dumps(kept, indent=1) + "\n")
+            file.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def measured() -> dict[str, dict[str, Any]]:
@@ -126,7 +120,7 @@ def accuracy_table() -> str:
         "forward 50",
         "backward 50",
     ]
-    return _table(titles, rows)
+    return _table(titles, rows) + origin([*results.values()])
 
 
 def theory_table() -> str:

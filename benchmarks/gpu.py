@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
+from trained import QUIET, begin, flags, made
 
 from lt_lightning.run_folder import is_finished
 
@@ -79,28 +79,29 @@ def run(name: str, way: str, epochs: int, root: str, work: Path, *more: str) -> 
     job, folder = JOBS[name], work / f"{name}-{way}-{epochs}"
     words = shlex.split(f"--config configs/{job.words} --trainer.precision bf16-mixed --trainer.max_epochs {epochs}")
     words += ["--trainer.check_val_every_n_epoch", "1"] + (["--compile", way] if way != "plain" else [])
-    teach = list[str]()
+    words += more
+    places: dict[str, str | Path] = {"--data.root": root, "--trainer.default_root_dir": folder}
     if job.taught:
         run(job.taught, "plain", epochs, root, work, *more)
-        teach = ["--model.teacher", str(work / f"{job.taught}-plain-{epochs}" / "last.ckpt")]
-    hidden = ["--data.root", root, "--trainer.default_root_dir", str(folder), *teach]
-    hidden += ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
-    hidden += ["--plugins", "benchmarks/noise.py", "--trainer.callbacks+=noise.Footprint"]
-    command = [sys.executable, "-m", "lt_lightning", "fit", *words, *hidden, *more]
+        places["--model.teacher"] = work / f"{job.taught}-plain-{epochs}" / "last.ckpt"
+    counted = ["--plugins", "benchmarks/noise.py", "--trainer.callbacks+=noise.Footprint"]
+    command = [sys.executable, "-m", "lt_lightning", "fit", *words, *flags(places), *QUIET, *counted]
     if not is_finished(folder):
         shutil.rmtree(folder, ignore_errors=True)  # what began before would be compiled twice
+    begin(words, folder)
+    if not is_finished(folder):
         subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "WANDB_MODE": "disabled"})
     summary, env = (json.loads((folder / part).read_text()) for part in ("summary.json", "env.json"))
     return {
         "name": name,
         "way": way,
         "epochs": epochs,
-        "command": shlex.join(["lt", "fit", *words]),
+        "command": made(folder)["command"],
         "seconds": summary["val"]["train_seconds"],
         "images a second": speed(folder / "metrics.csv"),
         "MiB": json.loads((folder / "footprint.json").read_text()),
         "acc": summary["val"]["last"]["acc"],
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "device": "CPU" if env["accelerator"] == "cpu" else env["devices"][0],
         "env": env,
     }
 

@@ -15,11 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lt_lightning.commands import main
+from trained import made, origin, trained_and_tested
+
 from lt_lightning.methods import Method, methods, spread
 
 ROOT = Path(__file__).parents[1]
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 STAGES = ("teacher", "first_stage")
 """Arguments of models that name the configuration of an earlier stage."""
 
@@ -37,19 +37,14 @@ def earlier_stage(config: Path) -> tuple[str, str] | None:
 
 def run(name: str, seed: int, work: Path) -> dict[str, Any]:
     """Train and test one method with one seed, its earlier stage first; what there is of it is used again."""
-    folder, config = work / f"{name}-{seed}", ROOT / "configs" / f"{name}.yaml"
-    if not (folder / "summary.json").is_file() or "test" not in json.loads((folder / "summary.json").read_text()):
-        flags = ["--seed_everything", str(seed), "--trainer.default_root_dir", str(folder), *QUIET]
-        if stage := earlier_stage(config):
-            run(stage[1], seed, work)
-            flags += [f"--model.{stage[0]}", str(work / f"{stage[1]}-{seed}" / "last.ckpt")]
-        if (folder / "last.ckpt").is_file():  # interrupted
-            flags += ["--ckpt_path", str(folder / "last.ckpt")]
-        main(["fit", "--config", str(config), *flags])
-        main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
-    summary = json.loads((folder / "summary.json").read_text())
+    folder, earlier = work / f"{name}-{seed}", dict[str, Path]()
+    if stage := earlier_stage(ROOT / "configs" / f"{name}.yaml"):
+        run(stage[1], seed, work)
+        earlier = {f"--model.{stage[0]}": work / f"{stage[1]}-{seed}" / "last.ckpt"}
+    words = ["--config", f"configs/{name}.yaml", "--seed_everything", str(seed)]
+    summary = trained_and_tested(words, folder, earlier)
     kept = {split: {k: v for k, v in summary[split]["last"].items() if KEPT.match(k)} for split in ("val", "test")}
-    return {**kept, "params": summary["params"]}
+    return {**kept, "params": summary["params"], "made": made(folder)}
 
 
 def study(names: list[str], seeds: range, work: Path, out: Path) -> dict[str, Figures]:
@@ -78,7 +73,8 @@ def table(results: dict[str, Figures], known: list[Method]) -> str:
             row = [m.name, f"{m.config}.yaml", *accuracy, nll, diversity, f"{runs[0]['params'] / 1e6:.2f}"]
             rows.append((statistics.mean(run["val"]["acc"] for run in runs), row))
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for _, row in sorted(rows, reverse=True)])
+    lines += [f"| {' | '.join(row)} |" for _, row in sorted(rows, reverse=True)]
+    return "\n".join(lines) + origin([run for m in known for run in results.get(m.config, {}).values()])
 
 
 def _mean(runs: list[dict[str, Any]], name: str, digits: int) -> str:

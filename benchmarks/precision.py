@@ -10,29 +10,23 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from speed.measure import commit
+from trained import made, origin, trained_and_tested
 
-from lt_lightning.commands import main
 from lt_lightning.methods import spread
-from lt_lightning.run_folder import is_finished
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "precision.json"
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 METHODS = {"ce": "CE", "bs": "balanced softmax", "students": "three students, not taught"}
 PRECISIONS = ("32-true", "bf16-mixed")
 
 
-def run(method: str, precision: str, seed: int, work: Path) -> dict[str, float]:
+def run(method: str, precision: str, seed: int, work: Path) -> dict[str, Any]:
     """Train and test; figures of the test images at the last epoch."""
     folder = work / f"{method}-{precision}-{seed}"
-    if not is_finished(folder):
-        flags = ["--trainer.precision", precision, "--seed_everything", str(seed), "--plots.pictures", "false"]
-        where = ["--trainer.accelerator", "cpu", "--trainer.default_root_dir", str(folder)]
-        main(["fit", "--config", str(ROOT / "configs" / f"{method}.yaml"), *flags, *where, *QUIET])
-        main(["test", "--ckpt_path", str(folder / "last.ckpt"), "--plots.pictures", "false", *QUIET])
-    last = json.loads((folder / "summary.json").read_text())["test"]["last"]
-    return {name: last[name] for name in ("acc", "acc_few", "nll")}
+    words = ["--config", f"configs/{method}.yaml", "--trainer.precision", precision, "--seed_everything", str(seed)]
+    words += ["--trainer.accelerator", "cpu", "--plots.pictures", "false"]
+    last = trained_and_tested(words, folder)["test"]["last"]
+    return {**{name: last[name] for name in ("acc", "acc_few", "nll")}, "made": made(folder)}
 
 
 def table(results: dict[str, Any]) -> str:
@@ -47,7 +41,8 @@ def table(results: dict[str, Any]) -> str:
         cells = [spread([run[name] for run in runs]) for name in ("acc", "acc_few") for runs in of]
         cells += [f"{statistics.mean(gains):+.1f} ± {error:.1f}", str(len(gains))]
         lines.append(f"| {' | '.join([title, *cells])} |")
-    return "\n".join(lines)
+    runs = [run for of in results["runs"].values() for seeds in of.values() for run in seeds]
+    return "\n".join(lines) + origin(runs)
 
 
 if __name__ == "__main__":
@@ -62,5 +57,5 @@ if __name__ == "__main__":
                  for precision in PRECISIONS}
         for method in METHODS
     }  # fmt: skip
-    args.out.write_text(json.dumps({"commit": commit(), "runs": runs}, indent=1) + "\n")
+    args.out.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
     print(table({"runs": runs}))

@@ -20,14 +20,12 @@ from typing import Any, NamedTuple
 
 import torch
 import yaml
+from trained import made, trained_and_tested
 
-from lt_lightning.commands import main
 from lt_lightning.methods import spread
-from lt_lightning.run_folder import is_finished
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "tracks"
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 BUDGETS = {"full": ("", 3), "short": ("--config configs/on/short.yaml", 1)}
 """What is added to a recipe, and how many seeds."""
 TOLERANCE = 0.5
@@ -113,13 +111,17 @@ def everything() -> dict[str, Row]:
     return {key: row for _, of_track in TRACKS.values() for key, row in of_track.items()}
 
 
-def command(key: str, seed: int, budget: str, root: str, work: Path, more: str = "") -> list[str]:
-    """Words after ``lt`` that train a row, with more of one's own."""
+def words(key: str, seed: int, budget: str, more: str = "") -> list[str]:
+    """What follows ``lt fit`` to train a row, with more of one's own, without places on this machine."""
     row = everything()[key]
-    taught = ["--model.teacher", str(work / f"{row.taught}-{seed}" / "last.ckpt")] if row.taught else []
-    words = shlex.split(f"--config configs/{row.words} {BUDGETS[budget][0]} {more}")
-    where = ["--data.root", root, "--trainer.default_root_dir", str(work / f"{key}-{seed}")]
-    return ["fit", *words, "--seed_everything", str(seed), *taught, *where]
+    return [*shlex.split(f"--config configs/{row.words} {BUDGETS[budget][0]} {more}"), "--seed_everything", str(seed)]
+
+
+def places(key: str, seed: int, root: str, work: Path) -> dict[str, str | Path]:
+    """The flags that name places."""
+    row = everything()[key]
+    taught = {"--model.teacher": work / f"{row.taught}-{seed}" / "last.ckpt"} if row.taught else {}
+    return {"--data.root": root, **taught}
 
 
 def run(key: str, seed: int, budget: str, root: str, work: Path, more: str = "") -> None:
@@ -127,25 +129,19 @@ def run(key: str, seed: int, budget: str, root: str, work: Path, more: str = "")
     if taught := everything()[key].taught:
         run(taught, seed, budget, root, work, more)
     folder, kept = work / f"{key}-{seed}", RESULTS / budget / f"{key}-{seed}.json"
-    words = command(key, seed, budget, root, work, more)
-    if not is_finished(folder):
-        main([*words, *QUIET])
+    summary = trained_and_tested(words(key, seed, budget, more), folder, places(key, seed, root, work))
     if not kept.is_file():
-        main(["test", "--ckpt_path", str(folder / "last.ckpt"), "--data.root", root, *QUIET])
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "metrics.csv", kept.with_suffix(".csv"))
-        kept.write_text(json.dumps(figures(folder, words), indent=1) + "\n")
+        kept.write_text(json.dumps(figures(folder, summary), indent=1) + "\n")
 
 
-def figures(folder: Path, words: list[str]) -> dict[str, Any]:
+def figures(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a run, without the paths of the machine that it ran on."""
-    summary, env = (json.loads((folder / name).read_text()) for name in ("summary.json", "env.json"))
-    places = ("--data.root", "--trainer.default_root_dir", "--model.teacher")
-    pairs = zip(["", *words], words, strict=False)
-    shown = [word for before, word in pairs if word not in places and before not in places]
-    last, checkpoint = summary["test"]["last"], (folder / "last.ckpt").read_bytes()
+    last, checkpoint, of_run = summary["test"]["last"], (folder / "last.ckpt").read_bytes(), made(folder)
     return {
-        "command": shlex.join(["lt", *shown]),
+        "command": of_run["command"],
+        "cpu": of_run["cpu"],
         "precision": yaml.safe_load((folder / "config.yaml").read_text())["trainer"]["precision"] or "32-true",
         "seed": summary["seed"],
         "params": summary["params"],
@@ -154,7 +150,7 @@ def figures(folder: Path, words: list[str]) -> dict[str, Any]:
         "best": summary["val"]["best"]["acc"],
         "selected_on": summary["val"]["selected_on"],
         "last.ckpt": f"sha256:{hashlib.sha256(checkpoint).hexdigest()}",
-        "env": env,
+        "env": json.loads((folder / "env.json").read_text()),
     }
 
 

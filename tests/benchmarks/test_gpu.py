@@ -26,6 +26,8 @@ def test_runs_become_rows(tmp_path: Path, fake_cifar: Path, monkeypatch: pytest.
     row = gpu.run("mcsm", "plain", 1, str(fake_cifar), tmp_path / "work", *more)
     assert sorted(folder.name for folder in (tmp_path / "work").iterdir()) == ["mcsm-plain-1", "ride-plain-1"]
     assert str(tmp_path) not in json.dumps(row)
+    assert row["command"].startswith("lt fit --config configs/mcsm.yaml ")
+    assert quick in row["command"]  # no word is left out, but places
     assert row["seconds"] > 0
     assert row["images a second"] > 0
     assert (row["MiB"], row["epochs"]) == (None, 1)
