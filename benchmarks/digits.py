@@ -8,18 +8,21 @@ are compared on validation; test figures are shown beside them.
 import argparse
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from lt_lightning.commands import main
+from trained import made, origin, trained_and_tested
+
 from lt_lightning.methods import spread
 
-QUIET = ["--trainer.enable_progress_bar", "false", "--trainer.enable_model_summary", "false"]
 MIX = {"class_path": "torchvision.transforms.v2.MixUp", "init_args": {"alpha": 1.0}}
 MIXUP, PLAIN = ["--data.mix", json.dumps(MIX)], ["--data.mix", "null"]
+DIVERSITY = "theory/div_kl"
 SKILLS = ["CrossEntropy", "BalancedSoftmax", "InverseSoftmax"]
 
 
@@ -53,43 +56,50 @@ DISTILLED = {  # taught: the teacher, flags
 }
 
 
-def figures(config: str, flags: list[str], seed: int, folder: Path) -> dict[str, dict[str, float]]:
+def figures(name: str, seed: int, work: Path) -> dict[str, Any]:
     """Train and test one run; its figures on validation and test at the last epoch."""
-    if not (folder / "summary.json").is_file():
-        root = ["--trainer.default_root_dir", str(folder)]
-        main(["fit", "--config", config, *flags, "--seed_everything", str(seed), *root, *QUIET])
-        main(["test", "--ckpt_path", str(folder / "last.ckpt"), *QUIET])
-    summary = json.loads((folder / "summary.json").read_text())
-    return {split: {k: v for k, v in summary[split]["last"].items() if k != "checkpoint"} for split in ("val", "test")}
+    teacher, flags = DISTILLED[name] if name in DISTILLED else ("", BASELINES[name])
+    words = ["--config", f"configs/{'mcsm' if teacher else 'ce'}.yaml", *flags, "--seed_everything", str(seed)]
+    taught = {"--model.teacher": work / f"{teacher}-{seed}" / "last.ckpt"} if teacher else {}
+    folder = work / f"{name}-{seed}"
+    summary = trained_and_tested(words, folder, taught)
+    return {**{split: summary[split]["last"] for split in ("val", "test")}, "made": made(folder)}
 
 
-def study(seeds: list[int], only: list[str], work: Path) -> Iterator[tuple[str, int, dict[str, dict[str, float]]]]:
+def study(seeds: list[int], only: list[str], work: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Run every variant on every seed; a teacher is shared by the students of its seed."""
+    chosen = [name for name in DISTILLED if not only or any(word in name for word in only)]
     for seed in seeds:
-        for name, flags in BASELINES.items():
-            yield name, seed, figures("configs/ce.yaml", flags, seed, work / f"{name}-{seed}")
-        for name, (teacher, flags) in DISTILLED.items():
-            if not only or any(word in name for word in only):
-                checkpoint = ["--model.teacher", str(work / f"{teacher}-{seed}" / "last.ckpt")]
-                yield name, seed, figures("configs/mcsm.yaml", [*checkpoint, *flags], seed, work / f"{name}-{seed}")
+        for name in (*BASELINES, *chosen):
+            yield name, seed, figures(name, seed, work)
 
 
-def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
+def table(results: dict[str, dict[str, Any]]) -> str:
     """Markdown: accuracy by group, each student's accuracy, and the split of the ensemble's NLL."""
     header = "| run | val all | test all | many | medium | few | members, test all | members' NLL - diversity = NLL |"
     lines = [header, "|---" * 8 + "|"]
     for name, by_seed in results.items():
         runs = list(by_seed.values())
         test = [run["test"] for run in runs]
-        experts = sorted({k.split("/")[0] for k in test[0] if "/" in k})
+        experts = sorted(k.removesuffix("/acc") for k in test[0] if re.fullmatch(r"expert\d+/acc", k))
         students = ", ".join(spread([t[f"{e}/acc"] for t in test]) for e in experts)
-        nll = statistics.mean(t["nll"] for t in test)
-        members = statistics.mean(statistics.mean(t[f"{e}/nll"] for e in experts) for t in test) if experts else nll
         cells = [spread([run["val"]["acc"] for run in runs])]
         cells += [spread([t[k] for t in test]) for k in ("acc", "acc_many", "acc_medium", "acc_few")]
-        gain = f"{members:.3f} - {members - nll:.3f} = {nll:.3f}" if experts else f"{nll:.3f}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {students or '-'} | {gain} |")
-    return "\n".join(lines)
+        nll = f"{statistics.mean(t['nll'] for t in test):.3f}"
+        if experts:
+            members, diversity = (statistics.mean(column) for column in zip(*map(divided, test), strict=True))
+            nll = f"{members:.3f} - {diversity:.3f} = {nll}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {students or '-'} | {nll} |")
+    runs = [run for by_seed in results.values() for run in by_seed.values()]
+    if any("expert1/nll" in run["test"] and DIVERSITY not in run["test"] for run in runs):
+        lines += ["", "Diversity was not kept of these runs: what is shown is the members' NLL less the ensemble's."]
+    return "\n".join(lines) + origin(runs)
+
+
+def divided(test: dict[str, float]) -> tuple[float, float]:
+    """The members' NLL and their diversity; older figures lack the latter, and get what the identity asks."""
+    members = statistics.mean(v for k, v in test.items() if re.fullmatch(r"expert\d+/nll", k))
+    return members, test.get(DIVERSITY, members - test["nll"])
 
 
 if __name__ == "__main__":
@@ -102,7 +112,7 @@ if __name__ == "__main__":
     parser.add_argument("--show", type=Path, help="print the table of figures written earlier, and stop")
     args = parser.parse_args()
     os.environ.setdefault("WANDB_MODE", "disabled")
-    results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    results: dict[str, dict[str, Any]] = {}
     if args.show:
         results = json.loads(args.show.read_text())
         print(table(results))

@@ -1,5 +1,6 @@
 """A run is trained and tested once, goes on where it was interrupted, and is told apart from one of another command."""
 
+import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -91,3 +92,20 @@ def test_old_figures_say_nothing_of_where_they_come_from(runs: Iterable[dict[str
     import trained
 
     assert trained.origin([*runs]) == line
+
+
+def test_digits_keep_figures_and_origin(tmp_path: Path, given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import digits
+
+    quick = QUICK[2:-2]
+    monkeypatch.setattr(digits, "BASELINES", {digits.SIX: [*digits.learns("CrossEntropy", "BalancedSoftmax"), *quick]})
+    ((name, (teacher, flags)), *_) = digits.DISTILLED.items()
+    monkeypatch.setattr(digits, "DISTILLED", {name: (teacher, [*flags, *quick])})
+    results = {name: {str(seed): run} for name, seed, run in digits.study([3], [], tmp_path)}
+    assert given == ["fit", "test"] * 2
+    assert results[name]["3"]["made"]["command"].startswith("lt fit --config configs/mcsm.yaml --model.distillation")
+    assert str(tmp_path) not in json.dumps(results)
+    table = digits.table(results)
+    measured = results[name]["3"]["test"]
+    assert f"| {measured['theory/nll_avg']:.3f} - {measured['theory/div_kl']:.3f} = {measured['nll']:.3f} |" in table
+    assert "Made at commit " in table
