@@ -8,6 +8,7 @@ hash of its last checkpoint and its log, and of these alone docs/results.md is m
 """
 
 import argparse
+import csv
 import hashlib
 import json
 import os
@@ -128,12 +129,12 @@ def run(key: str, seed: int, budget: str, root: str, work: Path, more: str = "")
     """Train and test a row with a seed, the run that teaches it first, and keep its figures; unless that is done."""
     if taught := everything()[key].taught:
         run(taught, seed, budget, root, work, more)
-    folder, kept = work / f"{key}-{seed}", RESULTS / budget / f"{key}-{seed}.json"
+    folder, file = work / f"{key}-{seed}", RESULTS / budget / f"{key}-{seed}.json"
     summary = trained_and_tested(words(key, seed, budget, more), folder, places(key, seed, root, work))
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "metrics.csv", kept.with_suffix(".csv"))
-        kept.write_text(json.dumps(figures(folder, summary), indent=1) + "\n")
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / "metrics.csv", file.with_suffix(".csv"))
+        file.write_text(json.dumps(figures(folder, summary), indent=1) + "\n")
 
 
 def figures(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
@@ -154,6 +155,12 @@ def figures(folder: Path, summary: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def kept(file: Path) -> dict[str, Any]:
+    """What was kept of a run, and how many times its log says that it was validated."""
+    with file.with_suffix(".csv").open(newline="") as log:
+        return {**json.loads(file.read_text()), "validations": sum(row["val/acc"] != "" for row in csv.DictReader(log))}
+
+
 def table(budget: str) -> str:
     """Markdown: all tracks, within a budget, with the commands; a row that was not run says so."""
     titles = ["method", "all", "many", "medium", "few", "best epoch (chosen on test)", "published", "reproduced"]
@@ -163,7 +170,7 @@ def table(budget: str) -> str:
         lines += [f"**Track {track}**: {title}", "", f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
         commands = []
         for key, row in of_track.items():
-            runs = [json.loads(file.read_text()) for file in sorted((RESULTS / budget).glob(f"{key}-*.json"))]
+            runs = [kept(file) for file in sorted((RESULTS / budget).glob(f"{key}-*.json"))]
             lines.append(f"| {' | '.join([row.title, *cells(row, runs, budget)])} |")
             commands += [run["command"] for run in runs]
         lines += ["", *(["```text", *commands, "```", ""] if commands else [])]
@@ -186,7 +193,8 @@ def cells(row: Row, runs: list[dict[str, Any]], budget: str) -> list[str]:
     cost = [f"{runs[0][name] / 1e6:.{digits}f}" for name, digits in (("params", 2), ("macs", 0))]
     commits = sorted({str(run["env"].get("commit"))[:7] for run in runs})
     precisions = ", ".join(sorted({run["precision"] for run in runs}))
-    best = spread([run["best"] for run in runs])
+    chosen = all(run["validations"] > 1 for run in runs)  # of one epoch there is none to choose
+    best = spread([run["best"] for run in runs]) if chosen else "-"
     return [*accuracy, best, published, compared, *cost, precisions, str(len(runs)), ", ".join(commits)]
 
 

@@ -60,6 +60,7 @@ def test_a_row_is_run_once_and_its_teacher_first(
     lines = tracks.table("short").splitlines()
     assert sum("not run" in line for line in lines) == len(KEYS) - 2
     row = next(line for line in lines if line.startswith("| MCSM+ "))
+    assert " | - | at least 55.5 " in row  # validated once: no epoch was chosen
     measured = json.loads(kept[3].read_text())
     assert f"| {100 * measured['last']['acc']:.1f} |" in row
     assert f"\n{measured['command']}\n" in "\n".join(lines)
@@ -82,6 +83,7 @@ def test_what_counts_as_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
             {
                 "last": {**last, "acc": a},
                 "best": 0.6,
+                "validations": 40,
                 "params": 1e6,
                 "macs": 1e6,
                 "precision": "32-true",
@@ -89,7 +91,9 @@ def test_what_counts_as_reproduced(monkeypatch: pytest.MonkeyPatch) -> None:
             }
             for a in accuracies
         ]
-        return tracks.cells(tracks.everything()["ce"], runs, "full")[6]  # 38.3 to 40.3
+        cells = tracks.cells(tracks.everything()["ce"], runs, "full")
+        assert cells[4].startswith("60.0")  # the best epoch of forty
+        return cells[6]  # of 38.3 to 40.3
 
     assert [verdict(0.379), verdict(0.407), verdict(0.37), verdict(0.42)] == ["yes", "yes", "no", "above"]
     assert verdict(0.37, 0.39) == "yes"
