@@ -3,7 +3,7 @@
 import json
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +76,16 @@ def headline_table() -> str:
     return "\n".join(lines)
 
 
-PAIRED = {  # docs/choose.md: configuration, what it is, how many networks of parameters
-    "teacher": "six balanced networks (`teacher`) | 6 x",
-    "ncl": "three that teach each other (`ncl`) | 3 x",
-    "mdcs": "three skills, self-distilled (`mdcs`) | 3 x",
-    "mcsm": "three skills, taught (`mcsm`) | 3 x",
-    "students": "three skills, not taught (`students`) | 3 x",
-    "sade": "three skills, shared trunk (`sade`) | 3 x",
-    "mcem_bcl": "three skills, balanced contrast (`mcem_bcl`) | 3 x",
-    "balpoe": "three skills, mixup (`balpoe`) | 3 x",
-    "mcem": "three skills, contrast as published (`mcem`) | 3 x",
+PAIRED = {  # docs/choose.md: configuration, what it is
+    "teacher": "six balanced networks (`teacher`)",
+    "ncl": "three that teach each other (`ncl`)",
+    "mdcs": "three skills, self-distilled (`mdcs`)",
+    "mcsm": "three skills, taught (`mcsm`)",
+    "students": "three skills, not taught (`students`)",
+    "sade": "three skills, shared trunk (`sade`)",
+    "mcem_bcl": "three skills, balanced contrast (`mcem_bcl`)",
+    "balpoe": "three skills, mixup (`balpoe`)",
+    "mcem": "three skills, contrast as published (`mcem`)",
 }
 
 
@@ -94,12 +94,40 @@ def paired_table() -> str:
     figures = _read("methods")
     lines = ["| against `bs` | parameters | all | many | few |", "|---" * 5 + "|"]
     for name, title in PAIRED.items():
-        cells = []
-        for column in ("acc", "acc_many", "acc_few"):
-            gains = [100 * (run["test"][column] - figures["bs"][s]["test"][column]) for s, run in figures[name].items()]
-            error = statistics.stdev(gains) / len(gains) ** 0.5
-            cells.append(f"{statistics.mean(gains):+.1f} ± {error:.1f}")
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        runs, base = ([figures[config][seed] for seed in figures[name]] for config in (name, "bs"))
+        params = f"{runs[0]['params'] / base[0]['params']:.2g} x"
+        lines.append(f"| {title} | {params} | {' | '.join(gains(runs, base))} |")
+    return "\n".join(lines)
+
+
+def gains(runs: Sequence[dict[str, Any]], base: Sequence[dict[str, Any]]) -> list[str]:
+    """Cells: points of all, many- and few-shot classes over other runs, paired; with a standard error if of several."""
+    cells = []
+    for column in ("acc", "acc_many", "acc_few"):
+        points = [100 * (a["test"][column] - b["test"][column]) for a, b in zip(runs, base, strict=True)]
+        error = f" ± {statistics.stdev(points) / len(points) ** 0.5:.1f}" if len(points) > 1 else ""
+        cells.append(f"{statistics.mean(points):+.1f}{error}")
+    return cells
+
+
+def balanced_table() -> str:
+    """Markdown: balanced softmax less cross-entropy on each set where both were run."""
+    figures = _read("methods")
+    short, plankton = (
+        [
+            [{"test": json.loads((RESULTS / folder / f"{name}.json").read_text())["test"]["last"]}]
+            for name in ("bs", "ce")
+        ]
+        for folder in ("cifar100_lt", "plankton")
+    )
+    found = {
+        ("digits", "`make methods`"): [[figures[name][seed] for seed in figures["bs"]] for name in ("bs", "ce")],
+        ("CIFAR-100-LT, 15 epochs", "`python benchmarks/cifar.py --root DIR`"): short,
+        ("plankton, test with a tail of its own", "[own images](own_images.md)"): plankton,
+    }
+    lines = ["| data | seeds | all | many | few | command |", "|---" * 6 + "|"]
+    for (data, command), (balanced, plain) in found.items():
+        lines.append(f"| {' | '.join([data, str(len(balanced)), *gains(balanced, plain), command])} |")
     return "\n".join(lines)
 
 
@@ -132,6 +160,7 @@ def check_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "headline": headline_table,
     "paired": paired_table,
+    "balanced": balanced_table,
     "methods": lambda: methods.table(_read("methods"), shipped(ROOT / "configs")),
     "distillation": lambda: digits.table(_read("digits")),
     "cifar": cifar.accuracy_table,
