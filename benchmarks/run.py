@@ -59,7 +59,7 @@ def table(results: dict[str, Any]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """Of a pair."""
-    ours, theirs = (f"{row[side]['median']:.3g}" for side in ("ours", "reference"))
+    ours, theirs = (f"{row[side]['median']:.3g}" if row[side] else "-" for side in ("ours", "reference"))
     figure, goal = FIGURES[row["kind"]]
     spread = f"{figure.format(row['figure'])} ({row['lowest']:.2f}-{row['highest']:.2f})"
     return [row["name"], row["against"], f"{ours} / {row['unit']}", theirs, spread, goal.format(row["goal"]),

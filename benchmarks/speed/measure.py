@@ -83,17 +83,16 @@ class Pair:
         name: What is measured.
         against: What the reference is.
         ours: Our side.
-        reference: The other.
+        reference: The other; None where there is none, which goals of :class:`Takes` alone allow.
         amount: How many units one call of either does.
         unit: Of what: image, step, evaluation.
         goal: What is asked.
-        by: Who asks it; an own expectation if nobody does.
     """
 
     name: str
     against: str
     ours: Call
-    reference: Call
+    reference: Call | None
     amount: float
     unit: str
     goal: Goal
@@ -121,7 +120,7 @@ def measure(pairs: Sequence[Pair], rounds: int) -> list[dict[str, Any]]:
     times: list[list[tuple[float, float, float]]] = [[] for _ in pairs]
     for turn in range(rounds + 1):
         for pair, found in zip(pairs, times, strict=True):
-            (ours, wall), (reference, _) = timed(pair.ours), timed(pair.reference)
+            (ours, wall), (reference, _) = timed(pair.ours), timed(pair.reference) if pair.reference else (0.0, 0.0)
             scale = 1000 / pair.amount
             if turn:  # the first round warms up
                 found.append((ours * scale, reference * scale, wall * scale))
@@ -129,6 +128,7 @@ def measure(pairs: Sequence[Pair], rounds: int) -> list[dict[str, Any]]:
 
 
 def _row(pair: Pair, found: list[tuple[float, float, float]]) -> dict[str, Any]:
+    """Beside what a page shows, ``wall``, of ours, and the figure ``of_medians`` are kept as a record."""
     ours, reference, wall = zip(*found, strict=True)
     figures = [pair.goal.figure(a, b) for a, b, _ in found]
     return {
@@ -136,7 +136,7 @@ def _row(pair: Pair, found: list[tuple[float, float, float]]) -> dict[str, Any]:
         "against": pair.against,
         "unit": pair.unit,
         "ours": _spread(ours),
-        "reference": _spread(reference),
+        "reference": _spread(reference) if pair.reference else None,
         "wall": statistics.median(wall),
         "kind": type(pair.goal).__name__,
         "goal": pair.goal.limit,

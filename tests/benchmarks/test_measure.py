@@ -60,6 +60,16 @@ def test_rounds_interleave_and_the_first_warms_up() -> None:
     assert row["ours"] == {"median": 2000.0, "lowest": 1000.0, "highest": 6000.0}
 
 
+def test_where_there_is_nothing_to_compare_with_nothing_is_shown() -> None:
+    import run
+    from speed import measure
+
+    pair = measure.Pair("ours", "nothing", lambda: 0.002, None, 1, "step", measure.Takes(3))
+    (row,) = measure.measure([pair], rounds=2)
+    assert (row["figure"], row["reference"]) == (2, None)
+    assert run.cells(row)[2:4] == ["2 / step", "-"]
+
+
 def test_the_time_is_that_of_the_processor() -> None:
     import time
 
