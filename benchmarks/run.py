@@ -25,6 +25,7 @@ from speed.measure import TOLERATED, Suite, machine, measure, shortfall, verdict
 from speed.measuring import evaluation, losses
 from speed.peers import peers
 from speed.training import scale, steps, teaching, tried
+from speed.validating import validating
 
 from lt_lightning.allocator import keep_freed_memory
 
@@ -37,7 +38,8 @@ SUITES: dict[str, tuple[Suite, str]] = {
     "scale": (scale, "Growth"),
     "losses": (losses, "Losses"),
     "tried": (tried, "What was tried"),
-    "evaluation": (evaluation, "Evaluation"),
+    "evaluation": (evaluation, "Counts of an evaluation"),
+    "validating": (validating, "A validation"),
 }
 """Its pairs, and what a page calls it."""
 FIGURES = {
@@ -62,8 +64,8 @@ def cells(row: dict[str, Any]) -> list[str]:
     ours, theirs = (f"{row[side]['median']:.3g}" if row[side] else "-" for side in ("ours", "reference"))
     figure, goal = FIGURES[row["kind"]]
     spread = f"{figure.format(row['figure'])} ({row['lowest']:.2f}-{row['highest']:.2f})"
-    return [row["name"], row["against"], f"{ours} / {row['unit']}", theirs, spread, goal.format(row["goal"]),
-            verdict(row)]  # fmt: skip
+    asked = "-" if row["goal"] is None else goal.format(row["goal"])
+    return [row["name"], row["against"], f"{ours} / {row['unit']}", theirs, spread, asked, verdict(row)]
 
 
 def machine_table(results: dict[str, Any]) -> str:

@@ -28,9 +28,9 @@ Call = Callable[[], float | None]
 
 @dataclass(frozen=True)
 class Goal(ABC):
-    """What a figure, made of both sides' times, should reach."""
+    """What a figure, made of both sides' times, should reach; a limit of None asks for nothing."""
 
-    limit: float
+    limit: float | None
 
     @abstractmethod
     def figure(self, ours: float, reference: float) -> float:
@@ -150,11 +150,13 @@ def _row(pair: Pair, found: list[tuple[float, float, float]]) -> dict[str, Any]:
 def shortfall(row: dict[str, Any]) -> float:
     """By what part of its goal a row misses it; not positive where it is met."""
     goal: Goal = {kind.__name__: kind for kind in (Faster, Costs, Adds, Takes)}[row["kind"]](row["goal"])
-    return goal.shortfall(row["figure"])
+    return 0 if goal.limit is None else goal.shortfall(row["figure"])
 
 
 def verdict(row: dict[str, Any]) -> str:
     """In words."""
+    if row["goal"] is None:
+        return "-"
     short = shortfall(row)
     return "met" if short <= 0 else f"missed by {100 * short:.2g} %"
 

@@ -63,16 +63,19 @@ def dense(features: Tensor, prototypes: Tensor, target: Tensor) -> Tensor:
 
 
 def evaluation() -> Sequence[Pair]:
-    """Figures of 24,426 images by class."""
+    """Counts of 24,426 predicted classes, and the figures that need no more: accuracies by class."""
     pairs = []
     for classes in (100, 1000, 8142):
         torch.manual_seed(0)
         target, predicted = torch.randint(classes, (2, IMAGES))
-        ours, theirs = SplitAccuracy(torch.tensor(counts(classes))), MulticlassAccuracy(classes, average=None)
+        ours, theirs = (
+            SplitAccuracy(torch.tensor(counts(classes))),
+            MulticlassAccuracy(classes, average=None, validate_args=False),
+        )
         goal = Takes(2.0) if classes == 8142 else Faster(1.0)
         sides = (ours, ours.count), (theirs, theirs.update)
         calls = [evaluated(metric, add, predicted, target) for metric, add in sides]
-        name = f"sums and figures of {classes:,} classes"
+        name = f"counts of predicted classes, {classes:,} classes"
         pairs.append(Pair(name, "torchmetrics, one update", *calls, 1, "evaluation", goal))
     return pairs
 
@@ -80,7 +83,7 @@ def evaluation() -> Sequence[Pair]:
 def evaluated(
     metric: Metric, add: Callable[[Tensor, Tensor], None], predicted: Tensor, target: Tensor
 ) -> Callable[[], None]:
-    """The sums of an evaluation, from predicted classes, and its figures."""
+    """Counts, at once, and what is made of them."""
 
     def run() -> None:
         metric.reset()

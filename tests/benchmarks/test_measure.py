@@ -60,6 +60,16 @@ def test_rounds_interleave_and_the_first_warms_up() -> None:
     assert row["ours"] == {"median": 2000.0, "lowest": 1000.0, "highest": 6000.0}
 
 
+def test_where_nothing_is_asked_nothing_is_missed() -> None:
+    import run
+    from speed import measure
+
+    (row,) = measure.measure([pair(measure.Costs(None), 3.0, 1.0)], rounds=2)  # type: ignore[list-item]
+    assert row["figure"] == 3
+    assert measure.shortfall(row) == 0
+    assert run.cells(row)[4:] == ["3.00 x the cost (3.00-3.00)", "-", "-"]
+
+
 def test_where_there_is_nothing_to_compare_with_nothing_is_shown() -> None:
     import run
     from speed import measure
