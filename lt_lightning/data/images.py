@@ -109,14 +109,18 @@ def _decode(file: IO[bytes], where: str, smallest: int | None, max_pixels: int) 
     image = open_header(file)
     if image.width * image.height > max_pixels:
         what = f"too many pixels: {image.width} x {image.height}, more than {max_pixels:,} in all"
-        raise LtError(what, where, "shrink the image, or raise max_pixels if you trust it")
+        raise LtError(what, where, "shrink the image, or remove it; `lt data check FOLDER` finds all such files")
     if smallest:
         image.draft(None, (smallest, smallest))
     image.load()
-    rgb = _rgb(image, where)
+    rgb, orientation = _rgb(image, where), _orientation(image)
     rgb.info = {}  # nothing in it holds for these pixels any more
-    rgb.getexif()[ExifTags.Base.Orientation] = _orientation(image)
-    return ImageOps.exif_transpose(rgb)
+    exif = rgb.getexif()  # the file's own, where nothing was copied
+    exif[ExifTags.Base.Orientation] = orientation
+    ImageOps.exif_transpose(rgb, in_place=True)
+    for tag in [*exif]:
+        del exif[tag]
+    return rgb
 
 
 def _rgb(image: Image.Image, where: str) -> Image.Image:
@@ -125,7 +129,7 @@ def _rgb(image: Image.Image, where: str) -> Image.Image:
     elif image.mode == "La":  # which Pillow converts to nothing else
         image = image.convert("LA")
     if not image.has_transparency_data:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
     image = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 

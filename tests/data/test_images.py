@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile, features
+from PIL import ExifTags, Image, ImageFile, features
 
+from lt_lightning.data import images
 from lt_lightning.data.images import FORMATS, MAX_PIXELS, SUFFIXES, open_image
 from lt_lightning.errors import LtError
 
@@ -219,10 +220,12 @@ CORRUPT = {
 
 
 @pytest.mark.parametrize("name", CORRUPT)
-def test_a_corrupt_exif_block_is_passed_over(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_corrupt_exif_block_is_passed_over(mode: str, name: str, tmp_path: Path) -> None:
     exif, orientation = CORRUPT[name]
     image = Image.new("L", (32, 16), 10)
     image.paste(200, (0, 0, 16, 16))
+    image = image.convert(mode)
     image.save(tmp_path / "a.jpg", exif=exif)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -352,7 +355,7 @@ def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.
 def test_whatever_pillow_raises_names_the_file(
     where: tuple[Any, str], raised: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.bmp").write_bytes(GOLDEN["colour.bmp"][0])
+    (tmp_path / "a.bmp").write_bytes(encoded(row((0,), (7,), mode="L"), "BMP"))  # which is converted
 
     def fail(*_: Any, **__: Any) -> None:
         raise raised
@@ -389,6 +392,26 @@ def test_just_enough_pixels_are_decoded(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     assert open_image(tmp_path / "a.png", max_pixels=2000).size == (50, 40)
     assert "50 x 40, more than 1,999" in refusal(tmp_path / "a.png", max_pixels=1999).what
+
+
+def test_the_fix_for_too_many_pixels_can_be_done(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(12_000, 10_000, 8, 2, b"\0" * 1000))
+    assert refusal(tmp_path / "a.png").fix.startswith("shrink the image, or remove it; `lt data check")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "turned.jpg"])
+def test_an_image_that_is_rgb_is_not_copied(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6 if name == "turned.jpg" else 1
+    Image.open(BytesIO(JPEG)).save(tmp_path / name, exif=exif)
+    opened, plain = list[Image.Image](), images.open_header
+    monkeypatch.setattr(images, "open_header", lambda file: opened.append(plain(file)) or opened[-1])
+    for copies in ("convert", "copy", "transpose"):
+        monkeypatch.setattr(Image.Image, copies, lambda *_, **__: pytest.fail("copied"))
+    image = open_image(tmp_path / name)
+    assert image is opened[0]
+    assert image.size == ((40, 50) if name == "turned.jpg" else (50, 40))
+    assert image.info == {}
 
 
 def test_below_the_limit_pillow_does_not_warn(tmp_path: Path) -> None:
