@@ -109,3 +109,17 @@ def test_digits_keep_figures_and_origin(tmp_path: Path, given: list[str], monkey
     measured = results[name]["3"]["test"]
     assert f"| {measured['theory/nll_avg']:.3f} - {measured['theory/div_kl']:.3f} = {measured['nll']:.3f} |" in table
     assert "Made at commit " in table
+
+
+def test_cifar_keeps_its_command_without_places(
+    tmp_path: Path, fake_cifar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cifar
+
+    quick = [*QUICK[2:-2], *shlex.split("--data.imbalance_factor 2 --data.many 4 --data.few 4 --data.batch_size 4")]
+    monkeypatch.setattr(cifar, "RUNS", {"CE": ("ce", cifar.SINGLE, quick, "")})
+    monkeypatch.setattr(cifar, "RESULTS", tmp_path / "results")
+    cifar.study(str(fake_cifar), tmp_path / "work")
+    kept = cifar.measured()["CE"]
+    assert str(tmp_path) not in json.dumps(kept)
+    assert kept["made"]["command"].startswith("lt fit --config configs/ce.yaml --config configs/on/cifar100_lt.yaml ")
