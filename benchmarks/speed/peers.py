@@ -130,6 +130,7 @@ def ours(training: Training, image: Tensor, augment: list[Augmentation]) -> Call
 
 def looped(module: Teacher, loader: DataLoader[tuple[Tensor, Tensor]]) -> Callable[[], None]:
     """Theirs."""
+    module.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = Training(module).optimizer
 
     def run() -> None:
