@@ -4,6 +4,7 @@ import ctypes
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from lt_lightning import allocator, cli
 from lt_lightning.allocator import give_back_freed_memory, keep_freed_memory
@@ -34,7 +35,8 @@ def test_another_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_loading_processes_give_back() -> None:
     data = DigitsLT(num_workers=2)
-    data.trainer = SimpleNamespace(world_size=1, global_rank=0)  # type: ignore[assignment]
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    data.trainer = SimpleNamespace(world_size=1, global_rank=0, strategy=strategy)  # type: ignore[assignment]
     assert data.val_dataloader().worker_init_fn is give_back_freed_memory
 
 
