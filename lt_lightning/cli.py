@@ -74,6 +74,14 @@ FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
 
 
+OF_EVALUATION: dict[str, dict[str, Any]] = {
+    "validate": {"verbose": False},  # the report shows the figures
+    "test": {"verbose": False},
+    "predict": {"return_predictions": False},  # which nobody would take
+}
+"""Defaults of the arguments of Lightning's functions."""
+
+
 class LongTailCLI(LightningCLI):
     """Builds data, model and trainer from YAML and flags, and runs one of fit, validate, test and predict.
 
@@ -86,6 +94,8 @@ class LongTailCLI(LightningCLI):
 
     def __init__(self, args: Sequence[str] | None = None, predictions: Predictions | None = None) -> None:
         keep_freed_memory()
+        words = list(sys.argv[1:] if args is None else args)
+        self._command = words[0] if words else ""
         self._training, self._report = TrainingLog(), Report()
         super().__init__(
             LongTailModule,
@@ -117,8 +127,13 @@ class LongTailCLI(LightningCLI):
                     self._report,
                 ],
             },
-            args=list(sys.argv[1:] if args is None else args),
+            args=words,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The one that is asked for, as a parser takes its time to build; all where another word comes first."""
+        known = LightningCLI.subcommands()
+        return {self._command: known[self._command]} if self._command in known else known
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Link what belongs together; add the callbacks and loggers that every run has, each under its own key."""
@@ -147,9 +162,8 @@ class LongTailCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
-        for command in ("validate", "test"):
-            self._subcommand_parsers[command].set_defaults(verbose=False)  # the report shows the figures
-        self._subcommand_parsers["predict"].set_defaults(return_predictions=False)  # which nobody would take
+        for command, parser_of_command in self._subcommand_parsers.items():
+            parser_of_command.set_defaults(**OF_EVALUATION.get(command, {}))
         check_environment()
         args = _with_checkpoint([shipped(arg) for arg in args])
         self.config = parser.parse_args(_with_stored_config(args, list(self.subcommands())))

@@ -1,9 +1,9 @@
 """The configuration travels with the weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
@@ -22,6 +22,7 @@ from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.environment import keep_environment
 from lt_lightning.errors import LtError
 from lt_lightning.steps import begin_epoch_anew, check_steps, differing, parts_of_a_step
+from lt_lightning.whole_files import write_whole
 
 
 class KeepConfig(SaveConfigCallback):
@@ -44,8 +45,10 @@ class KeepConfig(SaveConfigCallback):
                 check_progress(str(self.config.ckpt_path))
             if self.config.ckpt_path is not None and not self.config.allow_inexact:
                 check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
-            self.text: str = self.parser.dump(self.config, skip_none=False)  # once, for all checkpoints
-            super().setup(trainer, pl_module, stage)
+            self.text: str = self.parser.dump(self.config, skip_none=False)  # once: it takes longer than a short epoch
+            if trainer.is_global_zero:
+                write_whole(Path(trainer.default_root_dir) / self.config_filename, self.text)
+                self.save_config(trainer, pl_module, stage)
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Hand the configuration to the loggers; what else a run is made of goes into ``env.json``."""
@@ -56,9 +59,8 @@ class KeepConfig(SaveConfigCallback):
             "processes": trainer.world_size,
         }
         keep_environment(Path(trainer.default_root_dir), used)
-        values = json.loads(self.parser.dump(self.config, format="json", skip_none=False))
         for logger in trainer.loggers:
-            logger.log_hyperparams(values)
+            logger.log_hyperparams(yaml.safe_load(self.text))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration, as YAML, the classes, in order, and what a step consists of."""
