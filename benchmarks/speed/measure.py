@@ -185,9 +185,13 @@ def cpu() -> str:
 
 
 def commit() -> str:
-    """Of what is measured; with a mark where files differ from it."""
-    words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
-    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    """Of what is measured; with a mark where files differ from it, other than results and pages made of them."""
+    git = ["git", "-C", str(Path(__file__).parents[2])]
+    words = ["describe", "--always", "--exclude=*", "--abbrev=7"]
+    found = subprocess.run([*git, *words], capture_output=True, text=True, check=False).stdout.strip()
+    same = ["diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results", ":!*.md"]
+    differs = subprocess.run([*git, *same], capture_output=True, check=False).returncode
+    return (found + "-dirty" * differs if found else "") or "unknown"
 
 
 def _lines(path: str) -> list[str]:
