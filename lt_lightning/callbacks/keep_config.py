@@ -1,9 +1,9 @@
 """The configuration travels with the weights."""
 
+import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
@@ -59,8 +59,9 @@ class KeepConfig(SaveConfigCallback):
             "processes": trainer.world_size,
         }
         keep_environment(Path(trainer.default_root_dir), used)
+        values = json.loads(self.parser.dump(self.config, format="json", skip_none=False))
         for logger in trainer.loggers:
-            logger.log_hyperparams(yaml.safe_load(self.text))
+            logger.log_hyperparams(values)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration, as YAML, the classes, in order, and what a step consists of."""
