@@ -32,14 +32,16 @@ class Step(NamedTuple):
         loss: Summed over its batches and all processes.
         names: Of the parameters that have gradients.
         norms: Of these gradients.
+        norm: Of all of them.
         images: Of its last batch, by their places.
-        counters: Of Lightning, as they were in it.
+        counters: Of Lightning, as they were in it; none where it has not gone on since.
     """
 
     finite: Callable[[], bool]
     loss: Tensor
     names: list[str]
     norms: Tensor
+    norm: Tensor
     images: Tensor
     counters: list[tuple[object, dict[str, Any]]]
 
@@ -88,13 +90,14 @@ class Finite(Callback):
         loss, self._loss = trainer.strategy.reduce(self._loss, reduce_op="sum"), 0.0
         gradients = {name: p.grad for name, p in self._parameters if p.grad is not None}
         norms = torch.stack(torch._foreach_norm([*gradients.values()]))
-        finite = (norms.norm() + loss).isfinite()
-        self._asked.append(Step(answer(finite), loss, [*gradients], norms, self._index, counters(trainer)))
-        may_wait = 0
+        norm = norms.norm()
+        both, may_wait = norm + loss, 0
         if _scaler(trainer) is None and all(group.get("fused") for group in optimizer.param_groups):
-            self._spoilt = torch.maximum(self._spoilt, 1 - finite.float())
+            self._spoilt = torch.maximum(self._spoilt, 1 - both.isfinite().float())
             optimizer.found_inf = self._spoilt  # type: ignore[attr-defined]  # where loss scaling says it, too
             may_wait = int(not trainer.is_last_batch)  # then rates change, and counters are set to nought
+        now = counters(trainer) if may_wait else []
+        self._asked.append(Step(finite(both), loss, [*gradients], norms, norm, self._index, now))
         self._look(trainer, pl_module, may_wait)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -119,7 +122,7 @@ class Finite(Callback):
             step = self._asked.popleft()
             if step.finite():
                 self._skips = 0
-                self._training.add("grad_norm", step.norms.norm())
+                self._training.add("grad_norm", step.norm)
                 continue
             self._skips += 1
             if _scaler(trainer) is None or self._skips > SKIPS:  # else it skips this update itself, and scales by less
@@ -148,17 +151,17 @@ class Finite(Callback):
         return LtError(what, where, fix)
 
 
-def answer(question: Tensor) -> Callable[[], bool]:
-    """Have the device answer yes or no; what is returned waits for that, and not for what the device is told later."""
-    copy = question.to("cpu", non_blocking=True)
-    if copy is question:  # there is nobody to wait for
-        return lambda: bool(copy)
-    event = torch.Event(question.device)
+def finite(number: Tensor) -> Callable[[], bool]:
+    """Ask the device whether a number is finite; what is returned waits for that, and not for what it is told later."""
+    copy = number.to("cpu", non_blocking=True)
+    if copy is number:  # there is nobody to wait for
+        return lambda: math.isfinite(number)
+    event = torch.Event(number.device)
     event.record()
 
     def wait() -> bool:
         event.synchronize()
-        return bool(copy)
+        return math.isfinite(copy)
 
     return wait
 
