@@ -1,6 +1,7 @@
 """A set of random images and callbacks that measure a run, for ``lt fit --plugins benchmarks/noise.py``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,36 @@ class Noise(InMemoryDataModule):
         return image, np.arange(number) % self.classes
 
 
-class Clock(Callback):
-    """CPU seconds of training, from its start to its end, without validation: what a loop by hand would also do."""
+class InTurn(Callback):
+    """Within a run, some of its steps and as many by hand, in turn: what a machine does to one, it does to the other.
 
-    seconds = 0.0
+    Attributes:
+        by_hand: A step by hand.
+        block: So many steps each, in turn.
+        seconds: CPU seconds of training, to its end but without validation, and of the steps by hand.
+    """
+
+    by_hand: Callable[[], object]
+    block: int
+    seconds: tuple[float, float]
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = 0.0, 0.0
 
     def on_train_start(self, *_: Any) -> None:
         self.start = cpu_seconds()
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx % self.block == 0:
+            begun = cpu_seconds()
+            for _ in range(self.block):
+                InTurn.by_hand()
+            self.ours += begun - self.start
+            self.start = cpu_seconds()
+            self.theirs += self.start - begun
+
     def on_train_end(self, *_: Any) -> None:
-        Clock.seconds = cpu_seconds() - self.start
+        InTurn.seconds = self.ours + cpu_seconds() - self.start, self.theirs
 
 
 class Footprint(Callback):

@@ -39,7 +39,6 @@ def in_a_process(name: str, kept: bool) -> Callable[[], float]:
 
 def main(name: str, how: str) -> None:
     """Time a call."""
-    from speed.looping import SMALL, by_hand, fit
     from speed.measuring import contrasts
     from speed.training import batch, repeat, step, teacher
 
@@ -51,8 +50,6 @@ def main(name: str, how: str) -> None:
         "dense": lambda: contrasts(8142)[1],
         "large batch": lambda: step(teacher(), batch(512)),
         "four batches": lambda: repeat(step(teacher(), batch()), 4),
-        "lt fit": lambda: fit(SMALL),
-        "by hand": lambda: by_hand(SMALL),
     }
     call, times = calls[name](), list[float]()
     for _ in range(WARM_UP + REPEATS):

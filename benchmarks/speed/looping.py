@@ -1,89 +1,155 @@
 """The command's training loop against one written by hand, on the same batches."""
 
+import lt_lightning  # noqa: F401  # first: it makes torchvision importable
+
+# isort: split
 import contextlib
 import io
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from noise import Clock, Noise
+import torch
+from lightning.pytorch import Trainer
+from noise import InTurn, Noise
 
+from lt_lightning.allocator import keep_freed_memory
 from lt_lightning.commands import main
 from lt_lightning.data.base import Batch, seed_generators
 from lt_lightning.data.sampling import TrainBatches
 from lt_lightning.models.backbones import BackboneName
-from speed.alone import in_a_process
-from speed.measure import Adds, Costs, Pair, cpu_seconds
+from speed.measure import Adds, Costs, Pair
 from speed.training import Training, teacher
 
 ROOT = Path(__file__).parents[2]
 
 
 class Job(NamedTuple):
-    """One epoch of training."""
+    """One epoch of training, and how many of its steps are done before as many by hand."""
 
-    images: int
+    steps: int
     side: int
     size: int
     backbone: BackboneName
+    block: int
 
 
-LARGE, SMALL = Job(128 * 24, 32, 128, "resnet32"), Job(4 * 400, 8, 4, "resnet8")
+LARGE, SMALL = Job(24, 32, 128, "resnet32", 2), Job(1000, 8, 4, "resnet8", 5)
 
 
 def loops() -> Sequence[Pair]:
     """ResNet-32 as on CIFAR, and networks so small that what is left is the loop."""
-    loop, alone = "a loop by hand", (in_a_process("lt fit", kept=True), in_a_process("by hand", kept=True))
-    return [
-        Pair("lt fit, ResNet-32", loop, fit(LARGE), by_hand(LARGE), 24, "step", Costs(1.03)),
-        Pair("lt fit, ResNet-8", f"{loop}, each in a process of its own", *alone, 400, "step", Adds(0.5)),
-    ]
+    pairs = []
+    for who, kind, job, goal in (
+        ("lt fit, ResNet-32", "fit", "LARGE", Costs(1.03)),
+        ("lt fit, ResNet-8", "fit", "SMALL", Adds(0.5)),
+        ("Lightning's Trainer alone, ResNet-8", "bare", "SMALL", Adds(None)),
+    ):
+        alone = Alone(kind, job)
+        pairs.append(Pair(who, "a loop by hand, in turn in one run", alone.ours, alone.by_hand, 1, "step", goal))
+    return pairs
 
 
-def fit(job: Job) -> Callable[[], float]:
-    """``lt fit`` with all that it does by default but to validate: logs, checkpoints, guards."""
+class Alone:
+    """Both sides of a pair in a new process, where what others left on the heap does not matter.
 
-    def run() -> float:
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-            flags = {
-                "plugins": ROOT / "benchmarks" / "noise.py",
-                "config": ROOT / "configs" / "bs.yaml",
-                "model.backbone": job.backbone,
-                "data": "noise.Noise",
-                "data.images": job.images,
-                "data.side": job.side,
-                "data.batch_size": job.size,
-                "trainer.max_epochs": 1,
-                "trainer.limit_val_batches": 0,
-                "trainer.accelerator": "cpu",
-                "trainer.enable_progress_bar": "false",
-                "trainer.enable_model_summary": "false",
-                "trainer.callbacks": "noise.Clock",
-                "trainer.default_root_dir": folder,
-            }
-            main(["fit", *(word for flag, value in flags.items() for word in (f"--{flag}", str(value)))])
-        return Clock.seconds
+    Args:
+        kind: Of :data:`KINDS`.
+        job: A name of this module.
+    """
 
-    return run
+    def __init__(self, kind: str, job: str) -> None:
+        self.command = [sys.executable, "-m", "speed.looping", kind, job]
+        self._by_hand = 0.0
+
+    def ours(self) -> float:
+        """CPU seconds a step; both sides are measured by this."""
+        done = subprocess.run(
+            self.command, cwd=Path(__file__).parents[1], check=True, stdout=subprocess.PIPE, text=True
+        )
+        ours, self._by_hand = json.loads(done.stdout.splitlines()[-1])
+        return float(ours)
+
+    def by_hand(self) -> float:
+        """CPU seconds of a step by hand, as measured by :meth:`ours`."""
+        return self._by_hand
 
 
-def by_hand(job: Job) -> Callable[[], float]:
+def fit(job: Job, folder: str) -> None:
+    """``lt fit`` with all that it does by default but to validate and to draw: logs, checkpoints, guards."""
+    flags = {
+        "plugins": ROOT / "benchmarks" / "noise.py",
+        "config": ROOT / "configs" / "bs.yaml",
+        "model.backbone": job.backbone,
+        "data": "noise.Noise",
+        "data.images": job.steps * job.size,
+        "data.side": job.side,
+        "data.batch_size": job.size,
+        "plots.pictures": "false",
+        "trainer.max_epochs": 1,
+        "trainer.limit_val_batches": 0,
+        "trainer.accelerator": "cpu",
+        "trainer.enable_progress_bar": "false",
+        "trainer.enable_model_summary": "false",
+        "trainer.callbacks": "noise.InTurn",
+        "trainer.default_root_dir": folder,
+    }
+    main(["fit", *(word for flag, value in flags.items() for word in (f"--{flag}", str(value)))])
+
+
+def bare(job: Job, folder: str) -> None:
+    """Lightning's Trainer with nothing but the module, its data and what the measurement needs."""
+    trainer = Trainer(
+        accelerator="cpu",
+        max_epochs=1,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=InTurn(),
+        default_root_dir=folder,
+    )
+    module = teacher(1, job.backbone, classes=Noise.classes)
+    optimizer = Training(module).optimizer
+    module.configure_optimizers = lambda: optimizer  # type: ignore[method-assign]  # the command brings one
+    trainer.fit(module, datamodule=noise(job))
+
+
+KINDS: dict[str, Callable[[Job, str], None]] = {"fit": fit, "bare": bare}
+
+
+def noise(job: Job) -> Noise:
+    """The images of a job."""
+    return Noise(job.steps * job.size, job.side, batch_size=job.size)
+
+
+def steps_by_hand(job: Job) -> Iterator[torch.Tensor]:
     """The same batches, augmentation and steps; nothing is logged, looked at or kept."""
-    data = Noise(job.images, job.side, batch_size=job.size)
+    data = noise(job)
+    dataset, training = data.dataset("train"), Training(teacher(1, job.backbone, classes=data.classes))
+    for fetch in TrainBatches(dataset, job.size, 0, position=lambda: 0):
+        batch: Batch = dataset[fetch]
+        seed_generators(fetch.seed, batch["image"].device)
+        views: Batch = {**batch, "image": data.normalise(data.augment(batch["image"])), "label": batch["target"]}
+        yield training.step(views)
 
-    def batches() -> Iterator[Batch]:
-        dataset = data.dataset("train")
-        for fetch in TrainBatches(dataset, job.size, 0, position=lambda: 0):
-            batch = dataset[fetch]
-            seed_generators(fetch.seed, batch["image"].device)
-            yield {**batch, "image": data.normalise(data.augment(batch["image"])), "label": batch["target"]}
 
-    def run() -> float:
-        training = Training(teacher(1, job.backbone, classes=data.classes))
-        start = cpu_seconds()
-        for batch in batches():
-            training.step(batch)
-        return cpu_seconds() - start
+def measure_in_turn(kind: str, name: str) -> None:
+    """Print CPU seconds a step of both sides."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    job: Job = globals()[name]
+    steps = steps_by_hand(job)
+    InTurn.by_hand, InTurn.block = staticmethod(lambda: next(steps)), job.block
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        KINDS[kind](job, folder)
+    print(json.dumps([seconds / job.steps for seconds in InTurn.seconds]))
 
-    return run
+
+if __name__ == "__main__":
+    measure_in_turn(*sys.argv[1:])

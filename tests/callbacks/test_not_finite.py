@@ -142,10 +142,10 @@ def test_a_fused_update_is_left_out_on_the_device(stop, tmp_path, monkeypatch, c
 
 @pytest.mark.parametrize(("flags", "behind"), [([], 0), (FUSED, 1)], ids=["plain", "fused"])
 def test_answers_are_read_while_the_next_step_is_on_its_way(flags, behind, tmp_path, monkeypatch):
-    asked, read, plain = [], [], finite.answer
+    asked, read, plain = [], [], finite.finite
 
-    def spy(question: Tensor) -> Callable[[], bool]:
-        step, wait = len(asked), plain(question)
+    def spy(number: Tensor) -> Callable[[], bool]:
+        step, wait = len(asked), plain(number)
         asked.append(step)
 
         def waiting() -> bool:
@@ -154,7 +154,7 @@ def test_answers_are_read_while_the_next_step_is_on_its_way(flags, behind, tmp_p
 
         return waiting
 
-    monkeypatch.setattr(finite, "answer", spy)
+    monkeypatch.setattr(finite, "finite", spy)
     fit(tmp_path, *FLAGS, *flags)
     last = STEPS - 1  # of an epoch
     late = [(step, 0 if step % STEPS == last else behind) for step in asked]
