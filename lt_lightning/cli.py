@@ -6,6 +6,8 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,16 @@ FILES_OF_DATA = "root", "lists", "file", "skip"
 """Arguments of data modules that name files and folders."""
 
 
+LINKED = {
+    "checkpoint.dirpath": "trainer.default_root_dir",
+    "last.dirpath": "trainer.default_root_dir",
+    "wandb.save_dir": "trainer.default_root_dir",
+    "data.init_args.seed": "seed_everything",
+    "lr_scheduler.init_args.epochs": "trainer.max_epochs",
+}
+"""Keys that take the value of another."""
+COUNTS = "model.init_args.class_counts"
+"""The key that the data give the value of."""
 OF_EVALUATION: dict[str, dict[str, Any]] = {
     "validate": {"verbose": False},  # the report shows the figures
     "test": {"verbose": False},
@@ -154,11 +166,9 @@ class LongTailCLI(LightningCLI):
         )
         parser.add_argument("--as_in_checkpoint", type=bool, default=False, help=order)
         parser.add_argument("--allow_inexact", type=bool, default=False, help=inexact)
-        for folder in ("checkpoint.dirpath", "last.dirpath", "wandb.save_dir"):
-            parser.link_arguments("trainer.default_root_dir", folder)
-        parser.link_arguments("data.class_counts", "model.init_args.class_counts", apply_on="instantiate")
-        parser.link_arguments("seed_everything", "data.init_args.seed")
-        parser.link_arguments("trainer.max_epochs", "lr_scheduler.init_args.epochs")
+        parser.link_arguments("data.class_counts", COUNTS, apply_on="instantiate")
+        for target, source in LINKED.items():
+            parser.link_arguments(source, target)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse; a checkpoint brings its own configuration, which configurations and flags override."""
@@ -280,6 +290,7 @@ class LongTailCLI(LightningCLI):
         theirs = self._get(self.config_init, "trainer.callbacks") or []
         if self._get(self.config, "trainer.enable_progress_bar") is not False and not has_bar(theirs):
             self.trainer_defaults["callbacks"].append(Progress(self._training, self._report))
+        self.save_config_kwargs["values"] = self._values()
         try:
             trainer = super().instantiate_trainer(logger=loggers, **kwargs)
         except (MisconfigurationException, TypeError, ImportError) as error:  # such as a device that is not there
@@ -292,6 +303,14 @@ class LongTailCLI(LightningCLI):
                 trainer.callbacks.append(Dashboard(logger, self._report))  # type: ignore[attr-defined]
         trainer.strategy.checkpoint_io = WholeCheckpointIO(folder)
         return trainer
+
+    def _values(self) -> dict[str, Any]:
+        """The configuration as plain values, as Lightning had it dumped for the model; what links set is left out."""
+        values: dict[str, Any] = deepcopy(self.config_dump)
+        for key in (*LINKED, COUNTS):
+            *groups, last = key.split(".")
+            reduce(lambda group, name: group.get(name) or {}, groups, values).pop(last, None)
+        return values
 
 
 class ImagesCLI(LongTailCLI):

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@cache
 def versions() -> dict[str, str]:
     """Installed versions of this package and of those that it uses; what is not installed is left out."""
     used = (line for line in importlib.metadata.requires(PACKAGE) or [] if "extra == 'dev'" not in line)

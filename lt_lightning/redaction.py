@@ -60,7 +60,18 @@ def names_secret(name: str) -> bool:
 
 def known_secrets() -> dict[str, str]:
     """Secrets of this process, by where they stand: variables named as such, and passwords of the netrc file."""
-    named = {n: value for n, value in os.environ.items() if names_secret(n) or n.upper().endswith("_TOKEN")}
+    file = _netrc_file()
+    try:
+        stat = file.stat()
+        stamp = stat.st_mtime_ns, stat.st_size, stat.st_ino
+    except OSError:
+        stamp = None
+    return _known_secrets(tuple(os.environ.items()), file, stamp)
+
+
+@lru_cache(1)  # of each value of a configuration it is asked
+def _known_secrets(variables: tuple[tuple[str, str], ...], file: Path, stamp: tuple[int, ...] | None) -> dict[str, str]:
+    named = {n: value for n, value in variables if names_secret(n) or n.upper().endswith("_TOKEN")}
     entries = read_netrc()
     stored = {host: entry[2] for host, entry in (entries.hosts if entries else {}).items()}
     known = {f"the value of the variable {name}": value for name, value in named.items()}
@@ -71,9 +82,13 @@ def known_secrets() -> dict[str, str]:
 def read_netrc() -> netrc.netrc | None:
     """The user's netrc file, as W&B finds it; None where there is none that can be read."""
     try:
-        return netrc.netrc(os.environ.get("NETRC") or Path.home() / ".netrc")
+        return netrc.netrc(_netrc_file())
     except (OSError, UnicodeError, netrc.NetrcParseError):
         return None
+
+
+def _netrc_file() -> Path:
+    return Path(os.environ.get("NETRC") or Path.home() / ".netrc")
 
 
 def secret_in(text: str, known: dict[str, str]) -> str | None:

@@ -8,7 +8,7 @@ import yaml
 from jsonargparse import get_loader
 
 from lt_lightning.errors import LtError
-from lt_lightning.written_secrets import MAX_BYTES, refuse_in_text
+from lt_lightning.written_secrets import MAX_BYTES, refuse_in_text, refuse_in_yaml
 
 MAX_NODES = 100_000
 """Values of a configuration, each as often as aliases repeat it."""
@@ -28,12 +28,17 @@ def read_yaml(text: str) -> Any:
     """
     if len(text) > MAX_BYTES:
         raise LtError(f"more than {MAX_BYTES} characters", WHERE, "a configuration is a short text; name another file")
-    refuse_in_text(text, WHERE)
     try:
-        _check(yaml.compose(text, Loader=yaml.SafeLoader))
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        refuse_in_yaml(root, WHERE)
+        _check(root)
         return CONSTRUCT(text)
     except RecursionError as error:
+        refuse_in_text(text, WHERE)
         raise LtError("lists or mappings are nested too deeply", WHERE, "nest them less") from error
+    except yaml.YAMLError:
+        refuse_in_text(text, WHERE)  # as what it says may quote them
+        raise
 
 
 def read_text(path: os.PathLike[str]) -> str:

@@ -51,12 +51,21 @@ def refuse_in_text(text: str, where: str, name: str = "") -> None:
     """
     if len(text) > MAX_BYTES:
         return  # refused later, for its size
-    known = known_secrets()
     try:
-        scalars = list(_scalars(yaml.compose(text, Loader=yaml.SafeLoader), name, set()))
+        refuse_in_yaml(yaml.compose(text, Loader=yaml.SafeLoader), where, name)
     except (yaml.YAMLError, RecursionError):  # refused later, for what it is, in words that may quote it
-        scalars = [(name, yaml.ScalarNode("", text))]
-    for key, node in scalars:
+        refuse_in_yaml(yaml.ScalarNode("", text), where, name)
+
+
+def refuse_in_yaml(root: yaml.Node | None, where: str, name: str = "") -> None:
+    """Look for secrets in a configuration that is read already, but not yet built: :func:`refuse_in_text`.
+
+    Raises:
+        LtError: There is one.
+        RecursionError: It is nested too deeply to be looked through.
+    """
+    known = known_secrets()
+    for key, node in _scalars(root, name, set()):
         named = names_secret(key) and node.value and node.tag not in INNOCENT
         if kind := "a secret, as its name says" if named else secret_in(node.value, known):
             raise LtError(f"{key or 'a value'} holds {kind}", where, FIX)

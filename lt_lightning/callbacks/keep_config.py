@@ -1,9 +1,9 @@
 """The configuration travels with the weights."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 from lightning.pytorch.trainer.states import TrainerFn
@@ -31,7 +31,16 @@ class KeepConfig(SaveConfigCallback):
     A checkpoint that is used must have been trained on the same classes as the data has, in the same order, and on as
     many images of each. A run that goes on does so in the same steps, or, if it is allowed to, from the beginning of an
     epoch.
+
+    Args:
+        *args: Parser and configuration, of Lightning.
+        values: The configuration as plain values.
+        **kwargs: More of Lightning's.
     """
+
+    def __init__(self, *args: Any, values: dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.values, self.text = values, yaml.safe_dump(values, allow_unicode=True, sort_keys=False)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write ``config.yaml`` when fitting starts; other commands leave none behind."""
@@ -45,7 +54,6 @@ class KeepConfig(SaveConfigCallback):
                 check_progress(str(self.config.ckpt_path))
             if self.config.ckpt_path is not None and not self.config.allow_inexact:
                 check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
-            self.text: str = self.parser.dump(self.config, skip_none=False)  # once: it takes longer than a short epoch
             if trainer.is_global_zero:
                 write_whole(Path(trainer.default_root_dir) / self.config_filename, self.text)
                 self.save_config(trainer, pl_module, stage)
@@ -59,9 +67,8 @@ class KeepConfig(SaveConfigCallback):
             "processes": trainer.world_size,
         }
         keep_environment(Path(trainer.default_root_dir), used)
-        values = json.loads(self.parser.dump(self.config, format="json", skip_none=False))
         for logger in trainer.loggers:
-            logger.log_hyperparams(values)
+            logger.log_hyperparams(self.values)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the configuration, as YAML, the classes, in order, and what a step consists of."""

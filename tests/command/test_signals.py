@@ -1,6 +1,7 @@
 """A run that is told to stop ends the step it is in, and goes on as if it had not been stopped."""
 
 import os
+import pkgutil
 import random
 import signal
 import subprocess
@@ -92,6 +93,7 @@ def test_of_two_processes_one_is_told_and_both_stop_after_the_same_step(tmp_path
 
 
 @pytest.mark.command
+@pytest.mark.soak
 def test_the_other_process_is_told_and_both_stop(tmp_path):
     told = [
         "callbacks.TrainingLog.on_train_batch_start",
@@ -151,19 +153,31 @@ def driver(folder: Path, method: str, when: str, name: str) -> Path:
     return file
 
 
-@pytest.mark.command
 @pytest.mark.parametrize(("moment", "name"), TOLD)
-def test_at_whatever_moment_it_is_told_it_loses_no_step(moment, name, tmp_path, uninterrupted):
+def test_at_whatever_moment_it_is_told_it_loses_no_step(moment, name, tmp_path, uninterrupted, monkeypatch, capsys):
     method, when, steps = MOMENTS[moment]
-    run = tmp_path / "run"
-    process = start(run, driver=driver(tmp_path, method, when, name))
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.Signals[name]
-    assert "Traceback" not in errors
-    assert (load(run / "last.ckpt")["global_step"] if steps != {0} else 0) in steps
-    fit(run, *FLAGS)  # the same command again
-    resumed = load(run / "last.ckpt")["state_dict"]
+    with monkeypatch.context() as patch:
+        tell(patch, method, when, name)
+        with pytest.raises(SystemExit) as stop:
+            fit(tmp_path, *FLAGS)
+    assert stop.value.code == 128 + signal.Signals[name]
+    assert "Traceback" not in capsys.readouterr().err
+    assert (load(tmp_path / "last.ckpt")["global_step"] if steps != {0} else 0) in steps
+    fit(tmp_path, *FLAGS)  # the same command again
+    resumed = load(tmp_path / "last.ckpt")["state_dict"]
     assert all(torch.equal(resumed[name], value) for name, value in uninterrupted.items())
+
+
+def tell(patch: pytest.MonkeyPatch, method: str, when: str, name: str) -> None:
+    """Have this process told to stop at some moment, as by :func:`driver` another."""
+    plain = pkgutil.resolve_name(f"lt_lightning.{method}")
+
+    def told(self, *args, **kwargs):
+        if eval(when, {"trainer": args[0]}):
+            os.kill(os.getpid(), signal.Signals[name])
+        return plain(self, *args, **kwargs)
+
+    patch.setattr(f"lt_lightning.{method}", told)
 
 
 @pytest.mark.command
