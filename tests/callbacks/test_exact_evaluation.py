@@ -3,9 +3,6 @@
 The network looks logits up, so what the trainer, the samplers, the callbacks and gloo should arrive at is known.
 """
 
-import lt_lightning  # noqa: F401  # first, as in conftest.py, which spawned processes do not read
-
-# isort: split
 import csv
 import datetime
 import io
@@ -285,7 +282,8 @@ SOME = sorted({*random.Random(0).sample(EVERY, 8), (1, 3, 4), (2, 3, 1), (1, 2, 
 def test_every_figure_is_its_definition(cases: list[Case]) -> None:
     ports = {world: free_port() for world in WORLDS}
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
-        multiprocessing.spawn(work, (cases, folder, ports), nprocs=max(WORLDS))  # type: ignore[no-untyped-call]
+        given = cases, folder, ports
+        multiprocessing.start_processes(work, given, nprocs=max(WORLDS), start_method="fork")  # type: ignore[no-untyped-call]
         deviations: dict[str, Any] = json.loads(Path(folder, "deviations.json").read_text())
     assert len(deviations) == len(cases)
     worst = max(deviations, key=deviations.__getitem__)

@@ -2,14 +2,15 @@
 
 import csv
 import json
+import os
 import shutil
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from commands import QUIET, ROOT, load, refusal
+from forked import Lt
 
 from lt_lightning import recipes
 from lt_lightning.commands import main
@@ -73,8 +74,8 @@ def test_test_needs_nothing_but_the_checkpoint(run, tmp_path):
     """From another directory, in a process of its own, the figures are those of the run."""
     where = tmp_path / "deep"
     where.mkdir()
-    command = [sys.executable, "-m", "lt_lightning", "test", "--ckpt_path", str(run / "last.ckpt"), *QUIET]
-    subprocess.run(command, cwd=where, check=True, capture_output=True)
+    command = ["test", "--ckpt_path", str(run / "last.ckpt"), *QUIET]
+    assert Lt(command, tmp_path, partial(os.chdir, where)).wait(60) == 0
     assert list(where.iterdir()) == []
     main(["validate", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
     now = summary(run)

@@ -2,16 +2,15 @@
 
 import csv
 import json
-import os
 import resource
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 from commands import QUIET, ROOT, fit, load, refusal
+from forked import Lt
 
 from lt_lightning.callbacks import Evaluation, Report, report
 from lt_lightning.callbacks.evaluation import Predictor
@@ -21,23 +20,14 @@ ONE = ["--trainer.max_epochs", "1"]
 LIMIT = 100_000  # bytes of a file; a checkpoint has seven times as many
 
 
-def fit_on_a_full_disk(run: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+def refused_on_a_full_disk(run: Path, *flags: str) -> None:
     """Train where the system refuses to let a file grow, as it does when a disk or a quota is full."""
-    command = [sys.executable, "-m", "lt_lightning", "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *QUIET]
-    return subprocess.run(
-        [*command, "--trainer.default_root_dir", str(run), *flags],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
-def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
-    lines = done.stderr[done.stderr.index("lt: error: ") :].splitlines()
-    assert done.returncode == 2
+    command = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *QUIET, "--trainer.default_root_dir", str(run)]
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
+    process = Lt([*command, *flags], run.parent, limit)
+    assert process.wait(120) == 2
+    said = process.said.read_text()
+    lines = said[said.index("lt: error: ") :].splitlines()
     assert len(lines) == 3
     assert "no space left" in lines[0]
     assert ".ckpt" in lines[1]
@@ -45,20 +35,20 @@ def assert_refused(done: subprocess.CompletedProcess[str]) -> None:
 
 @pytest.mark.command
 def test_a_run_that_begins_leaves_no_damaged_checkpoint(tmp_path):
-    assert_refused(fit_on_a_full_disk(tmp_path, *ONE))
-    assert not [path.name for path in tmp_path.iterdir() if "ckpt" in path.name]
+    refused_on_a_full_disk(tmp_path / "run", *ONE)
+    assert not [path.name for path in (tmp_path / "run").iterdir() if "ckpt" in path.name]
 
 
 @pytest.mark.command
 def test_a_run_that_goes_on_keeps_the_checkpoints_it_has(tmp_path):
-    fit(tmp_path, *ONE)
-    before = {name: (tmp_path / name).read_bytes() for name in ("last.ckpt", "best.ckpt")}
-    further = ["--ckpt_path", str(tmp_path / "last.ckpt"), "--trainer.max_epochs", "3"]
-    assert_refused(fit_on_a_full_disk(tmp_path, *further))
-    assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    assert sorted(path.name for path in tmp_path.glob("*ckpt*")) == sorted(before)
-    fit(tmp_path, *further)  # when there is room again
-    assert load(tmp_path / "last.ckpt")["epoch"] == 2
+    run = fit(tmp_path / "run", *ONE)
+    before = {name: (run / name).read_bytes() for name in ("last.ckpt", "best.ckpt")}
+    further = ["--ckpt_path", str(run / "last.ckpt"), "--trainer.max_epochs", "3"]
+    refused_on_a_full_disk(run, *further)
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert sorted(path.name for path in run.glob("*ckpt*")) == sorted(before)
+    fit(run, *further)  # when there is room again
+    assert load(run / "last.ckpt")["epoch"] == 2
 
 
 def test_a_fault_at_the_very_end_costs_no_figure(tmp_path, monkeypatch, capsys):

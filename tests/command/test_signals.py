@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import QUIET, ROOT, fit, load, refusal
+from forked import Lt
 
 from lt_lightning.commands import main
 
@@ -19,12 +20,14 @@ ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 FLAGS = ["--trainer.max_epochs", "30", "--trainer.check_val_every_n_epoch", "3", "--trainer.accelerator", "cpu", *QUIET]
 
+CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS]
+
 
 def start(run: Path, *flags: str, driver: Path | None = None) -> subprocess.Popen[str]:
     """Begin a run in a process of its own."""
     lt = [str(driver)] if driver else ["-m", "lt_lightning"]
     where = ["--trainer.default_root_dir", str(run)]
-    command = [sys.executable, *lt, "fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS, *where, *flags]
+    command = [sys.executable, *lt, *CE, *where, *flags]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, env=ENVIRONMENT, text=True, preexec_fn=heed_interrupts, **pipes)
 
@@ -34,10 +37,10 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for(file: Path, process: subprocess.Popen[str]) -> None:
+def wait_for(file: Path, process: subprocess.Popen[str] | Lt) -> None:
     deadline = time.monotonic() + 120
     while not file.exists():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -201,19 +204,17 @@ def test_at_a_random_moment(moment, tmp_path, uninterrupted):
 
 
 @pytest.mark.command
-def test_told_again_it_ends_at_once(tmp_path):
+def test_told_again_it_ends_at_once(tmp_path, monkeypatch):
     slow = "trainer.global_step == 5 and not __import__('time').sleep(300)"
-    process = start(
-        tmp_path / "run", driver=driver(tmp_path, "callbacks.Finite.on_before_optimizer_step", slow, "SIGTERM")
-    )
+    tell(monkeypatch, "callbacks.Finite.on_before_optimizer_step", slow, "SIGTERM")
+    process = Lt([*CE, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path)
     wait_for(tmp_path / "run" / "last.ckpt", process)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
     time.sleep(1.5)
     assert process.poll() is None  # it waits for its step
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
-    assert process.returncode == 143
+    assert process.wait(10) == 143
     assert load(tmp_path / "run" / "last.ckpt")["global_step"] == 4
 
 
@@ -229,12 +230,11 @@ def test_told_before_the_first_step_it_stops(tmp_path):
 
 @pytest.mark.command
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.soak)])
-def test_a_command_that_measures_ends_when_told(name, tmp_path, single):
-    told = driver(tmp_path, "callbacks.Evaluation.on_test_batch_start", "True", name)
-    command = [sys.executable, str(told), "test", "--ckpt_path", str(single), *QUIET]
-    done = subprocess.run(command, env=ENVIRONMENT, text=True, capture_output=True, check=False, timeout=60)
-    assert done.returncode == 128 + signal.Signals[name]
-    assert "Traceback" not in done.stderr
+def test_a_command_that_measures_ends_when_told(name, tmp_path, single, monkeypatch):
+    tell(monkeypatch, "callbacks.Evaluation.on_test_batch_start", "True", name)
+    process = Lt(["test", "--ckpt_path", str(single), *QUIET], tmp_path)
+    assert process.wait(60) == 128 + signal.Signals[name]
+    assert "Traceback" not in process.said.read_text()
     assert not (single.parent / "per_class.csv").read_text().count("test")
 
 
@@ -242,15 +242,14 @@ def test_a_command_that_measures_ends_when_told(name, tmp_path, single):
 def test_a_teacher_in_training_is_told_too_and_goes_on(tmp_path):
     short = tmp_path / "short.yaml"
     short.write_text("trainer: {max_epochs: 30, enable_progress_bar: false}")
-    command = [sys.executable, "-m", "lt_lightning", "fit", "--config", str(ROOT / "configs" / "mcsm.yaml")]
-    command += ["--config", str(short), "--trainer.default_root_dir", str(tmp_path / "run")]
-    process = subprocess.Popen(command, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    configs = ["--config", str(ROOT / "configs" / "mcsm.yaml"), "--config", str(short)]
+    process = Lt(["fit", *configs, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path)
     wait_for(tmp_path / "run" / "teacher" / "last.ckpt", process)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert "stopped while it trained the teacher; go on by the same command" in errors
-    assert "Traceback" not in errors
+    assert process.wait(60) == 143
+    said = process.said.read_text()
+    assert "stopped while it trained the teacher; go on by the same command" in said
+    assert "Traceback" not in said
     assert 0 < load(tmp_path / "run" / "teacher" / "last.ckpt")["global_step"] < 120
 
 

@@ -71,7 +71,7 @@ def run(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("ddp")
-    multiprocessing.spawn(run, (str(path),), nprocs=2)  # type: ignore[no-untyped-call]
+    multiprocessing.start_processes(run, (str(path),), nprocs=2, start_method="fork")  # type: ignore[no-untyped-call]
     return path
 
 

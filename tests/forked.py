@@ -1,0 +1,72 @@
+"""The command in a fork of this process: a process of its own, which need not import everything again."""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from lt_lightning.commands import main
+
+
+class Lt:
+    """``lt``, running.
+
+    Args:
+        arguments: Its command line.
+        folder: Where ``said`` is written: all that it prints.
+        first: Done in the process before.
+    """
+
+    def __init__(self, arguments: list[str], folder: Path, first: Callable[[], object] = lambda: None) -> None:
+        self.said = folder / "said"
+        self._status: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be(arguments, first)
+
+    def _be(self, arguments: list[str], first: Callable[[], object]) -> None:
+        status = 1
+        try:
+            file = os.open(self.said, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            for number in (1, 2):
+                os.dup2(file, number)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, closefd=False) for number in (1, 2))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            first()
+            main(arguments)
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else status
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal that ended it; None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
+
+    def send_signal(self, number: int) -> None:
+        """Tell it something."""
+        os.kill(self.pid, number)
+
+    def wait(self, timeout: float) -> int:
+        """Its exit status, when it has ended.
+
+        Raises:
+            AssertionError: It has not within so many seconds; it is killed.
+        """
+        end = time.monotonic() + timeout
+        while (status := self.poll()) is None:
+            if time.monotonic() > end:
+                self.send_signal(signal.SIGKILL)
+                raise AssertionError(f"it goes on\n{self.said.read_text()}")
+            time.sleep(0.01)
+        return status
