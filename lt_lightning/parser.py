@@ -72,6 +72,11 @@ class Parser(LightningArgumentParser):
         else:  # the help of a class, by --model.help and the like
             super().print_help(file)
 
+    def dump(self, *args: Any, **kwargs: Any) -> str:
+        """Write a configuration as text; it is not checked again, as it was when it was parsed."""
+        text: str = super().dump(*args, **{"skip_validation": True, **kwargs})
+        return text
+
     def parse_path(self, path: Any, *args: Any, **kwargs: Any) -> Any:
         """Read a configuration; whatever is wrong in it is said with its name.
 

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 
-def test_rows_say_how_much_is_decoded(tmp_path: Path) -> None:
+
+def test_rows_say_how_much_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import loading
 
+    monkeypatch.setattr(loading, "BATCH", 4)
     loading.make(tmp_path, loading.BATCH + 8, 1000, 900)
     full = loading.compare(loading.InFull, tmp_path, False, 0, 1)
     by_default = loading.compare(loading.FolderLT, tmp_path, False, 0, 1)

@@ -40,6 +40,7 @@ def test_method_on_its_benchmark(method, tmp_path, fake_cifar):
     """With the recipe that its first lines name, in a batch of four."""
     overlay, *extra = shlex.split(METHODS[method].recipe)
     images = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2", "--data.batch_size", "4"]
+    images += ["--data.eval_batch_size", "8", "--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1"]
     further = [word for flag, path in pairwise(extra) if flag == "--config" for word in (flag, path)]  # for both stages
     on = ["--config", str(ROOT / overlay), *further, *images]
 
