@@ -8,14 +8,23 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 import torch
 
+from lt_lightning import child
 from lt_lightning.data import CIFAR10LT, CIFAR100LT
 
 os.environ["WANDB_MODE"] = "disabled"
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def fork_for_earlier_stages(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher that is trained first is trained in a fork, but in tests of the processes themselves."""
+    if request.node.get_closest_marker("command") is None:
+        monkeypatch.setattr(child, "run", forked.run)
 
 
 class Python2Pickler(pickle._Pickler):

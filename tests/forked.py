@@ -16,12 +16,12 @@ class Lt:
 
     Args:
         arguments: Its command line.
-        folder: Where ``said`` is written: all that it prints.
+        said: The file that all it prints is added to.
         first: Done in the process before.
     """
 
-    def __init__(self, arguments: list[str], folder: Path, first: Callable[[], object] = lambda: None) -> None:
-        self.said = folder / "said"
+    def __init__(self, arguments: list[str], said: Path, first: Callable[[], object] = lambda: None) -> None:
+        self.said = said
         self._status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
@@ -70,3 +70,13 @@ class Lt:
                 raise AssertionError(f"it goes on\n{self.said.read_text()}")
             time.sleep(0.01)
         return status
+
+
+def run(command: list[str], env: dict[str, str]) -> int:
+    """In the place of :func:`lt_lightning.signals.run`: the exit status of ``python -m lt_lightning ARGUMENT ...``."""
+
+    def take_environment() -> None:
+        os.environ.clear()
+        os.environ.update(env)
+
+    return Lt(command[3:], Path(os.devnull), take_environment).wait(300)

@@ -278,7 +278,7 @@ def in_a_child(run: Callable[[], dict[str, Any]], seconds: int) -> dict[str, Any
 )
 @pytest.mark.parametrize(
     ("make", "number"),
-    [(configurations, 100), (images, 100), (checkpoints, 25), (tables, 25)],
+    [(configurations, 50), (images, 100), (checkpoints, 25), (tables, 25)],
     ids=["configurations", "images", "checkpoints", "tables"],
 )
 def test_a_damaged_file_is_read_or_refused(

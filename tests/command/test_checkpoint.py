@@ -75,7 +75,7 @@ def test_test_needs_nothing_but_the_checkpoint(run, tmp_path):
     where = tmp_path / "deep"
     where.mkdir()
     command = ["test", "--ckpt_path", str(run / "last.ckpt"), *QUIET]
-    assert Lt(command, tmp_path, partial(os.chdir, where)).wait(60) == 0
+    assert Lt(command, tmp_path / "said", partial(os.chdir, where)).wait(60) == 0
     assert list(where.iterdir()) == []
     main(["validate", "--ckpt_path", str(run / "last.ckpt"), *QUIET])
     now = summary(run)

@@ -24,7 +24,7 @@ def refused_on_a_full_disk(run: Path, *flags: str) -> None:
     """Train where the system refuses to let a file grow, as it does when a disk or a quota is full."""
     command = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *QUIET, "--trainer.default_root_dir", str(run)]
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
-    process = Lt([*command, *flags], run.parent, limit)
+    process = Lt([*command, *flags], run.parent / "said", limit)
     assert process.wait(120) == 2
     said = process.said.read_text()
     lines = said[said.index("lt: error: ") :].splitlines()

@@ -42,7 +42,7 @@ def learn(run: Path, config: str, *flags: str) -> Path:
         "--data.augment",
         "[]",
     ]
-    short = ["--trainer.max_epochs", "12", "--trainer.check_val_every_n_epoch", "12", "--lr_scheduler.warmup", "1"]
+    short = ["--trainer.max_epochs", "8", "--trainer.check_val_every_n_epoch", "8", "--lr_scheduler.warmup", "1"]
     return fit(run, *data, *short, *flags, config=config)
 
 

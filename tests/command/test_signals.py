@@ -207,7 +207,7 @@ def test_at_a_random_moment(moment, tmp_path, uninterrupted):
 def test_told_again_it_ends_at_once(tmp_path, monkeypatch):
     slow = "trainer.global_step == 5 and not __import__('time').sleep(300)"
     tell(monkeypatch, "callbacks.Finite.on_before_optimizer_step", slow, "SIGTERM")
-    process = Lt([*CE, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path)
+    process = Lt([*CE, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path / "said")
     wait_for(tmp_path / "run" / "last.ckpt", process)
     time.sleep(1)
     process.send_signal(signal.SIGTERM)
@@ -232,7 +232,7 @@ def test_told_before_the_first_step_it_stops(tmp_path):
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.soak)])
 def test_a_command_that_measures_ends_when_told(name, tmp_path, single, monkeypatch):
     tell(monkeypatch, "callbacks.Evaluation.on_test_batch_start", "True", name)
-    process = Lt(["test", "--ckpt_path", str(single), *QUIET], tmp_path)
+    process = Lt(["test", "--ckpt_path", str(single), *QUIET], tmp_path / "said")
     assert process.wait(60) == 128 + signal.Signals[name]
     assert "Traceback" not in process.said.read_text()
     assert not (single.parent / "per_class.csv").read_text().count("test")
@@ -243,7 +243,7 @@ def test_a_teacher_in_training_is_told_too_and_goes_on(tmp_path):
     short = tmp_path / "short.yaml"
     short.write_text("trainer: {max_epochs: 30, enable_progress_bar: false}")
     configs = ["--config", str(ROOT / "configs" / "mcsm.yaml"), "--config", str(short)]
-    process = Lt(["fit", *configs, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path)
+    process = Lt(["fit", *configs, "--trainer.default_root_dir", str(tmp_path / "run")], tmp_path / "said")
     wait_for(tmp_path / "run" / "teacher" / "last.ckpt", process)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
