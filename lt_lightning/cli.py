@@ -19,6 +19,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import GradientAccumulationScheduler, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, LRSchedulerTypeTuple
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies.launchers import _MultiProcessingLauncher
 from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 
@@ -298,6 +299,9 @@ class LongTailCLI(LightningCLI):
         if isinstance(trainer.accelerator, CPUAccelerator) and trainer.num_devices > 4 * (cores := os.cpu_count() or 1):
             what = f"{trainer.num_devices} processes are too many for {cores} processors"
             raise LtError(what, "trainer.devices", f"name at most {4 * cores}")
+        if self.subcommand == "fit" and isinstance(trainer.strategy.launcher, _MultiProcessingLauncher):
+            what = "this strategy trains in copies of this process, and hands weights on outside the run's folder"
+            raise LtError(what, "trainer.strategy", "take ddp, which starts processes of their own")
         for logger in trainer.loggers:  # none of ours, where the trainer runs a few batches to be debugged
             if isinstance(logger, RunWandbLogger) and self.subcommand == "fit":
                 trainer.callbacks.append(Dashboard(logger, self._report))  # type: ignore[attr-defined]

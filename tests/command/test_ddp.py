@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from commands import QUIET, ROOT, load
+from commands import QUIET, ROOT, load, refusal
 from copies import EVERY_STEP, differences, left_by, put_back
 
 from lt_lightning.commands import main
@@ -103,6 +103,15 @@ def test_each_image_counts_once_on_two_processes(two_process_run, tmp_path):
     assert (one["acc"] * 21) == pytest.approx(round(one["acc"] * 21), abs=1e-4)
     for name in one.keys() - {"checkpoint"}:
         assert two[name] == pytest.approx(one[name], abs=1e-6), name
+
+
+def test_processes_that_could_not_hand_on_their_weights_are_refused_before_they_train(tmp_path, capsys):
+    run = ["--trainer.default_root_dir", str(tmp_path)]
+    what, where, fix = refusal(["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FORKED, *run], capsys)
+    assert "copies of this process" in what
+    assert where == "  where: trainer.strategy"
+    assert "ddp" in fix
+    assert not (tmp_path / "last.ckpt").exists()
 
 
 @pytest.mark.parametrize("number", [21, pytest.param(1, marks=pytest.mark.soak)])
