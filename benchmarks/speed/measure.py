@@ -158,7 +158,7 @@ def verdict(row: dict[str, Any]) -> str:
     if row["goal"] is None:
         return "-"
     short = shortfall(row)
-    return "met" if short <= 0 else f"missed by {100 * short:.2g} %"
+    return "met" if short <= 0 else f"missed by {float(f'{100 * short:.2g}'):g} %"
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:
