@@ -28,6 +28,8 @@ NOT_RUN = {
     "python benchmarks/check.py": "as above",
     "python benchmarks/precision.py": "it trains for minutes",
     "python benchmarks/tracks.py": "it trains for hours; tests/benchmarks runs a row",
+    "python benchmarks/gpu.py": "it measures for minutes, and wants a GPU; tests/benchmarks runs a part",
+    "--compile": "it compiles for minutes; tests/command/test_compile_option.py runs it",
     "sbatch": "it needs a cluster; the script is parsed, and its line for one node is run",
     "--node_rank": "it needs two machines; the flags are parsed",
     "--trainer.accelerator gpu": "it needs GPUs; the flags are parsed",
