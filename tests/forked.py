@@ -1,4 +1,8 @@
-"""The command in a fork of this process: a process of its own, which need not import everything again."""
+"""The command in a fork of this process: a process of its own, which need not import everything again.
+
+It inherits all that this one has, and so what a test has patched. What a new process makes of its environment, or of a
+signal in its first second, is for tests that start one.
+"""
 
 import os
 import signal
