@@ -60,6 +60,11 @@ def refuse_in_text(text: str, where: str, name: str = "") -> None:
 def refuse_in_yaml(root: yaml.Node | None, where: str, name: str = "") -> None:
     """Look for secrets in a configuration that is read already, but not yet built: :func:`refuse_in_text`.
 
+    Args:
+        root: What the YAML says; None for nothing.
+        where: The file it stands in.
+        name: The key it is the value of.
+
     Raises:
         LtError: There is one.
         RecursionError: It is nested too deeply to be looked through.

@@ -9,14 +9,13 @@ import lt_lightning  # noqa: F401  # first: it makes torchvision importable
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from lt_lightning.allocator import keep_freed_memory
-from speed.measure import Call
+from speed.measure import Call, timed
 
 WARM_UP, REPEATS = 2, 3
 
@@ -53,9 +52,7 @@ def main(name: str, how: str) -> None:
     }
     call, times = calls[name](), list[float]()
     for _ in range(WARM_UP + REPEATS):
-        start = time.process_time()
-        counted = call()
-        times.append(time.process_time() - start if counted is None else counted)
+        times.append(timed(call)[0])
     print(statistics.median(times[WARM_UP:]))
 
 

@@ -38,16 +38,16 @@ class Job(NamedTuple):
     block: int
 
 
-LARGE, SMALL = Job(24, 32, 128, "resnet32", 2), Job(1000, 8, 4, "resnet8", 5)
+JOBS = {"large": Job(24, 32, 128, "resnet32", 2), "small": Job(1000, 8, 4, "resnet8", 5)}
 
 
 def loops() -> Sequence[Pair]:
     """ResNet-32 as on CIFAR, and networks so small that what is left is the loop."""
     pairs = []
     for who, kind, job, goal in (
-        ("lt fit, ResNet-32", "fit", "LARGE", Costs(1.03)),
-        ("lt fit, ResNet-8", "fit", "SMALL", Adds(0.5)),
-        ("Lightning's Trainer alone, ResNet-8", "bare", "SMALL", Adds(None)),
+        ("lt fit, ResNet-32", "fit", "large", Costs(1.03)),
+        ("lt fit, ResNet-8", "fit", "small", Adds(0.5)),
+        ("Lightning's Trainer alone, ResNet-8", "bare", "small", Adds(None)),
     ):
         alone = Alone(kind, job)
         pairs.append(Pair(who, "a loop by hand, in turn in one run", alone.ours, alone.by_hand, 1, "step", goal))
@@ -59,7 +59,7 @@ class Alone:
 
     Args:
         kind: Of :data:`KINDS`.
-        job: A name of this module.
+        job: Of :data:`JOBS`.
     """
 
     def __init__(self, kind: str, job: str) -> None:
@@ -143,7 +143,7 @@ def measure_in_turn(kind: str, name: str) -> None:
     """Print CPU seconds a step of both sides."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    job: Job = globals()[name]
+    job = JOBS[name]
     steps = steps_by_hand(job)
     InTurn.by_hand, InTurn.block = staticmethod(lambda: next(steps)), job.block
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):

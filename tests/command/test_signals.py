@@ -19,7 +19,6 @@ from lt_lightning.commands import main
 ONE = ["--trainer.devices", "1", "--trainer.strategy", "auto"]
 ENVIRONMENT = {**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 FLAGS = ["--trainer.max_epochs", "30", "--trainer.check_val_every_n_epoch", "3", "--trainer.accelerator", "cpu", *QUIET]
-
 CE = ["fit", "--config", str(ROOT / "configs" / "ce.yaml"), *FLAGS]
 
 

@@ -29,9 +29,9 @@ def shortened(words: list[str]) -> list[str]:
     if words[:2] != ["lt", "fit"] and "lt_lightning" not in words:
         return words
     small = SMALL if any(part in word for word in words for part in FILES) else []
-    small += ["--pretrained.weights", "null"] if any("places_lt" in word for word in words) else []  # of the network
+    random = ["--pretrained.weights", "null"] if any("places_lt" in word for word in words) else []  # needs no network
     cifar = ["--data.imbalance_factor", "6"] if any("cifar100_lt" in word for word in words) else []
-    return [*words, "--config", "short.yaml", *small, *cifar]
+    return [*words, "--config", "short.yaml", *small, *random, *cifar]
 
 
 def run(words: list[str], folder: Path) -> None:
