@@ -69,6 +69,13 @@ class LongTailModule(LightningModule):
             "offset", torch.stack([loss.get_buffer("offset") for loss in self.losses]), persistent=False
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; whether it is a parameter is not asked where Lightning says, 26 times a step, what runs."""
+        if name == "_current_fx_name":
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def on_fit_start(self) -> None:
         """Refuse class-balanced batches: ``offset`` is that of logits that learn under the training prior."""
         data: LongTailDataModule | None = self.trainer.datamodule  # type: ignore[attr-defined]

@@ -43,6 +43,15 @@ def test_a_third_of_the_sum_is_the_mean_of_three() -> None:
     torch.testing.assert_close(step(skill_weight=0.5), step() / 2)
 
 
+def test_what_lightning_says_of_each_hook_is_no_parameter_to_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, looked_for = Teacher(COUNTS, backbone="resnet8"), list[str]()
+    monkeypatch.setattr(torch.nn.Module, "__setattr__", lambda self, name, value: looked_for.append(name))
+    module._current_fx_name = "training_step"
+    module.weight = torch.nn.Parameter(torch.zeros(1))
+    assert looked_for == ["weight"]
+    assert module._current_fx_name == "training_step"
+
+
 @pytest.mark.parametrize(("network", "shared_stages"), [(MultiExpert, 0), (MultiExpert, 1), (DepthExperts, 1)])
 def test_weights_and_gradients_lie_in_memory_as_images_do(network: NetworkFactory, shared_stages: int) -> None:
     """Else a GPU turns each weight in each step, and copies each gradient that lies otherwise than its weight."""
