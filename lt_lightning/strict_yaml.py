@@ -8,7 +8,7 @@ import yaml
 from jsonargparse import get_loader
 
 from lt_lightning.errors import LtError
-from lt_lightning.written_secrets import MAX_BYTES, refuse_in_text, refuse_in_yaml
+from lt_lightning.written_secrets import LOADER, MAX_BYTES, refuse_in_text, refuse_in_yaml
 
 MAX_NODES = 100_000
 """Values of a configuration, each as often as aliases repeat it."""
@@ -29,7 +29,7 @@ def read_yaml(text: str) -> Any:
     if len(text) > MAX_BYTES:
         raise LtError(f"more than {MAX_BYTES} characters", WHERE, "a configuration is a short text; name another file")
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(text, Loader=LOADER)
         refuse_in_yaml(root, WHERE)
         _check(root)
         return CONSTRUCT(text)

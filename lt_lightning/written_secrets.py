@@ -6,18 +6,21 @@ and others find theirs in the environment or in the netrc file.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 
 import yaml
 
 from lt_lightning.errors import LtError
-from lt_lightning.redaction import known_secrets, names_secret, secret_in
+from lt_lightning.redaction import SHORTEST, known_secrets, names_secret, secret_in
 
 FLAG = re.compile(r"--([\w.+-]+)(?:=(.*))?", re.DOTALL)
 INNOCENT = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "float")}
 FIX = "put it into the environment (such as WANDB_API_KEY) or the netrc file, and renew it: it stood on disk or screen"
 CONFIGS = (".yaml", ".yml")
+LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""What YAML is looked through by: by what jsonargparse then builds of it, or the two might see different things."""
 MAX_BYTES = 2**20
 """Size of a configuration; a larger one is refused."""
 
@@ -52,7 +55,7 @@ def refuse_in_text(text: str, where: str, name: str = "") -> None:
     if len(text) > MAX_BYTES:
         return  # refused later, for its size
     try:
-        refuse_in_yaml(yaml.compose(text, Loader=yaml.SafeLoader), where, name)
+        refuse_in_yaml(yaml.compose(text, Loader=LOADER), where, name)
     except (yaml.YAMLError, RecursionError):  # refused later, for what it is, in words that may quote it
         refuse_in_yaml(yaml.ScalarNode("", text), where, name)
 
@@ -69,10 +72,11 @@ def refuse_in_yaml(root: yaml.Node | None, where: str, name: str = "") -> None:
         LtError: There is one.
         RecursionError: It is nested too deeply to be looked through.
     """
-    known = known_secrets()
+    known = cache(known_secrets)  # most values are too short to be any
     for key, node in _scalars(root, name, set()):
         named = names_secret(key) and node.value and node.tag not in INNOCENT
-        if kind := "a secret, as its name says" if named else secret_in(node.value, known):
+        found = len(node.value) >= SHORTEST and secret_in(node.value, known())
+        if kind := "a secret, as its name says" if named else found:
             raise LtError(f"{key or 'a value'} holds {kind}", where, FIX)
 
 
