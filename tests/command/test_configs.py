@@ -31,7 +31,8 @@ def one_step(run: Path, *flags: str, config: str, train: Callable[[str], Path]) 
     """Fit one step, after the stage that it begins with, test from the checkpoint, and return the summary."""
     needs = [found[0], str(train(found[1]))] if (found := earlier_stage(config, flags)) else []
     fit(run, *flags, *STEP, *needs, config=config)
-    main(["test", "--ckpt_path", str(run / "last.ckpt"), "--trainer.accelerator", "cpu", *QUIET])
+    one_batch = ["--trainer.accelerator", "cpu", "--trainer.limit_test_batches", "1"]
+    main(["test", "--ckpt_path", str(run / "last.ckpt"), *one_batch, *QUIET])
     return json.loads((run / "summary.json").read_text())
 
 
@@ -40,14 +41,15 @@ def test_method_on_its_benchmark(method, tmp_path, fake_cifar):
     """With the recipe that its first lines name, in a batch of four."""
     overlay, *extra = shlex.split(METHODS[method].recipe)
     images = ["--data.root", str(fake_cifar), "--data.imbalance_factor", "2", "--data.batch_size", "4"]
-    images += ["--data.eval_batch_size", "8", "--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1"]
+    images += ["--data.eval_batch_size", "8", "--trainer.limit_val_batches", "1"]
     further = [word for flag, path in pairwise(extra) if flag == "--config" for word in (flag, path)]  # for both stages
-    on = ["--config", str(ROOT / overlay), *further, *images]
+    on = ["--config", str(ROOT / overlay), *further]
 
     def train(config: str) -> Path:
-        return fit(tmp_path / config, *on, *STEP, "--trainer.limit_val_batches", "0", config=config) / "last.ckpt"
+        alone = ["--trainer.limit_val_batches", "0"]
+        return fit(tmp_path / config, *on, *images, *STEP, *alone, config=config) / "last.ckpt"
 
-    summary = one_step(tmp_path / "run", *on, *extra, config=method, train=train)
+    summary = one_step(tmp_path / "run", *on, *extra, *images, config=method, train=train)
     assert summary["macs"] > 68_000_000  # a ResNet-32 or more
     assert summary["val"]["selected_on"] == "test"
 
