@@ -4,6 +4,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ PLAIN: dict[str, tuple[type[str] | type[list[Any]] | type[dict[str, Any]], type]
     STEP: (dict, str),
 }
 """Of each key, the type of its value and that of what it holds."""
+FACTS = (CONFIG, CLASS_NAMES, CLASS_COUNTS, STEP, "epoch", "global_step")
+"""What :func:`read_facts` tells."""
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -66,6 +69,25 @@ def read_checkpoint(path: str) -> dict[str, Any]:
         if not isinstance(value, kind) or not all(isinstance(part, inner) for part in value):
             raise LtError(f"this checkpoint is damaged: its {key} is no {kind.__name__}", path, fix)
     return checkpoint
+
+
+def read_facts(path: str) -> dict[str, Any]:
+    """What a checkpoint says of its run, beside weights and progress; a command, which asks often, opens it once.
+
+    Raises:
+        LtError: As :func:`read_checkpoint`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        return read_checkpoint(path)  # it says what is wrong
+    stat = file.stat()
+    return _facts(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(8)  # a run's, its teacher's and those of a few more
+def _facts(path: str, stamp: tuple[int, ...]) -> dict[str, Any]:
+    checkpoint = read_checkpoint(path)
+    return {key: checkpoint[key] for key in FACTS if key in checkpoint}
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
@@ -131,7 +153,7 @@ def stored_config(path: str) -> dict[str, Any] | None:
     Raises:
         LtError: There is no such file, it is no checkpoint, its configuration is none, or a secret stands in it.
     """
-    text = read_checkpoint(path).get(CONFIG)
+    text = read_facts(path).get(CONFIG)
     if text is None:
         return None
     refuse_in_text(text, path)
@@ -189,7 +211,7 @@ def check_classes(path: str, class_names: list[str]) -> None:
     Raises:
         LtError: The file is no checkpoint of the command, or its classes differ.
     """
-    theirs = read_checkpoint(path).get(CLASS_NAMES)
+    theirs = read_facts(path).get(CLASS_NAMES)
     if not isinstance(theirs, list):
         raise LtError("this checkpoint does not name its classes", path, "train it with `lt fit`")
     if theirs != class_names:
@@ -234,7 +256,7 @@ def check_counts(path: str, class_counts: list[int]) -> None:
     Raises:
         LtError: They differ.
     """
-    theirs = read_checkpoint(path).get(CLASS_COUNTS, class_counts)
+    theirs = read_facts(path).get(CLASS_COUNTS, class_counts)
     if len(theirs) != len(class_counts):
         what = f"it says training images of {len(theirs)} classes, the data has {len(class_counts)}"
         raise LtError(what, path, "name a checkpoint that `lt fit` wrote")

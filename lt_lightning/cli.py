@@ -50,7 +50,7 @@ from lt_lightning.callbacks import (
 )
 from lt_lightning.callbacks.progress import has_bar
 from lt_lightning.checkpoint_io import WholeCheckpointIO
-from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, other_weights, read_checkpoint, stored_config
+from lt_lightning.checkpoints import CLASS_COUNTS, CLASS_NAMES, other_weights, read_facts, stored_config
 from lt_lightning.compiled import Mode, compile_step
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.data.given import GivenData
@@ -192,11 +192,11 @@ class LongTailCLI(LightningCLI):
         if config.ckpt_path in NAMED:
             config.ckpt_path = str(run / f"{config.ckpt_path}.ckpt")
         if config.ckpt_path is not None:
-            read_checkpoint(config.ckpt_path)  # Lightning would warn and go on without, or fetch it from anywhere
+            read_facts(config.ckpt_path)  # Lightning would warn and go on without, or fetch it from anywhere
         if self.config.subcommand == "fit":
             self._prepare_fit(config)
         elif config.as_in_checkpoint and config.ckpt_path is not None and "class_order" in config.data.init_args:
-            config.data.init_args["class_order"] = read_checkpoint(str(config.ckpt_path)).get(CLASS_NAMES)
+            config.data.init_args["class_order"] = read_facts(str(config.ckpt_path)).get(CLASS_NAMES)
 
     def _parse_ckpt_path(self) -> None:
         """Leave out Lightning's own reading of hyperparameters, which would win over flags."""
@@ -340,8 +340,8 @@ class ImagesCLI(LongTailCLI):
     def _given(self, kind: type[LongTailDataModule], *args: Any, **kwargs: Any) -> GivenData:
         """The images, with the classes of the checkpoint, evaluated as those of its run."""
         path = str(self.config[self.config.subcommand].ckpt_path)
-        checkpoint = read_checkpoint(path)
-        names, counts = checkpoint.get(CLASS_NAMES, []), checkpoint.get(CLASS_COUNTS, [])
+        facts = read_facts(path)
+        names, counts = facts.get(CLASS_NAMES, []), facts.get(CLASS_COUNTS, [])
         if not names or len(names) != len(counts):
             what = f"this checkpoint names {len(names)} classes, and the training images of {len(counts)}"
             raise LtError(what, path, "train it with `lt fit`")

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from filelock import FileLock
 
-from lt_lightning.checkpoints import read_checkpoint, stored_config
+from lt_lightning.checkpoints import read_facts, stored_config
 from lt_lightning.child import run_lt
 from lt_lightning.errors import LtError
 from lt_lightning.run_folder import TRAINED_FIRST, is_finished
@@ -46,7 +46,7 @@ def trained_first(model: str, configs: list[str], inherited: dict[str, Any], fol
         LtError: There is no such file, the recipe fails, or the folder holds a model of other data.
     """
     if not model.endswith(RECIPES):
-        read_checkpoint(model)
+        read_facts(model)
         return str(Path(model).resolve())
     recipe = next((p for p in (*(Path(c).parent / model for c in configs[:1]), Path(model)) if p.is_file()), None)
     if recipe is None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lt_lightning.calibration import beside
 from lt_lightning.callbacks.measurement import measuring_device
-from lt_lightning.checkpoints import read_checkpoint
+from lt_lightning.checkpoints import read_facts
 from lt_lightning.data.base import Batch, LongTailDataModule
 from lt_lightning.metrics.temperature import BestTemperature
 from lt_lightning.whole_files import write_whole
@@ -65,7 +65,7 @@ class Calibration(Callback):
             "temperature": float(figures["temperature"]),
             "temperature_balanced": float(balanced["temperature"]),
             "measured_on": "test" if data.selected_on_test else "validation",
-            "step": read_checkpoint(str(trainer.ckpt_path))["global_step"] if of_checkpoint else trainer.global_step,
+            "step": read_facts(str(trainer.ckpt_path))["global_step"] if of_checkpoint else trainer.global_step,
         }
         if of_checkpoint and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             write_whole(

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lt_lightning.callbacks.plots import or_warn
 from lt_lightning.callbacks.report import Report, class_figures
 from lt_lightning.callbacks.screen import ClassFigure
-from lt_lightning.checkpoints import read_checkpoint
+from lt_lightning.checkpoints import read_facts
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.loggers import RunWandbLogger
 from lt_lightning.plots.chart import Cell, Chart
@@ -188,7 +188,7 @@ def log_checkpoint(run: Any, file: Path, upload: bool) -> None:
         artifact.add_file(str(file), file.name)
     else:
         artifact.add_reference(file.resolve().as_uri(), file.name)
-    run.log_artifact(artifact, aliases=[file.stem, f"epoch-{read_checkpoint(str(file))['epoch'] + 1}"])
+    run.log_artifact(artifact, aliases=[file.stem, f"epoch-{read_facts(str(file))['epoch'] + 1}"])
 
 
 def log_report(run: Any, folder: Path) -> None:

@@ -16,7 +16,7 @@ from lt_lightning.checkpoints import (
     check_classes,
     check_counts,
     check_progress,
-    read_checkpoint,
+    read_facts,
 )
 from lt_lightning.data.base import LongTailDataModule
 from lt_lightning.environment import keep_environment
@@ -53,7 +53,7 @@ class KeepConfig(SaveConfigCallback):
             if self.config.ckpt_path is not None:
                 check_progress(str(self.config.ckpt_path))
             if self.config.ckpt_path is not None and not self.config.allow_inexact:
-                check_steps(read_checkpoint(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
+                check_steps(read_facts(str(self.config.ckpt_path)), str(self.config.ckpt_path), self.step)
             if trainer.is_global_zero:
                 write_whole(Path(trainer.default_root_dir) / self.config_filename, self.text)
                 self.save_config(trainer, pl_module, stage)

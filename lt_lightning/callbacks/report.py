@@ -16,7 +16,7 @@ from lt_lightning.callbacks.finite import DIVERGED
 from lt_lightning.callbacks.per_image import digest_of_images
 from lt_lightning.callbacks.screen import ClassFigure, Figures, show_report
 from lt_lightning.callbacks.training_time import TrainingTime
-from lt_lightning.checkpoints import read_checkpoint
+from lt_lightning.checkpoints import read_facts
 from lt_lightning.data.base import LongTailDataModule, Split
 from lt_lightning.data.sampling import Fetch
 from lt_lightning.errors import LtError
@@ -116,7 +116,7 @@ def _measured(trainer: Trainer, split: Split) -> dict[str, Any]:
     selected = data.selected_on_test and trainer.ckpt_path is not None and Path(checkpoint).name not in NOT_SELECTED
     return {
         "checkpoint": checkpoint,
-        "step": read_checkpoint(checkpoint).get("global_step") if trainer.ckpt_path is not None else None,
+        "step": read_facts(checkpoint).get("global_step") if trainer.ckpt_path is not None else None,
         "selected_on": "test" if selected else None,
         "images": digest_of_images(data, split),
         "last": _figures(trainer, split),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lt_lightning.calibration import Temperatures
-from lt_lightning.checkpoints import ARGUMENTS, read_checkpoint
+from lt_lightning.checkpoints import ARGUMENTS, read_checkpoint, read_facts
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.data.listed import ListedDataModule
 from lt_lightning.modules import LongTailModule
@@ -72,14 +72,14 @@ def figures(path: str) -> dict[str, dict[str, float]]:
     Raises:
         LtError: The summary is damaged.
     """
-    summary, content = read_summary(Path(path).with_name("summary.json")), read_checkpoint(path)
+    summary, facts = read_summary(Path(path).with_name("summary.json")), read_facts(path)
     found = {}
-    if (of_fit := _inner(summary, "val", Path(path).stem)).get("epoch") == content.get("epoch"):
+    if (of_fit := _inner(summary, "val", Path(path).stem)).get("epoch") == facts.get("epoch"):
         found["val"] = of_fit
     for split in ("validate", "test"):
         measured = _inner(summary, split)
         same_name = Path(str(measured.get("checkpoint"))).name == Path(path).name
-        if same_name and measured.get("step") == content.get("global_step"):
+        if same_name and measured.get("step") == facts.get("global_step"):
             found[split] = _inner(measured, "last")
     return {split: _of_the_whole(values) for split, values in found.items() if values}
 
@@ -101,12 +101,12 @@ def origin(path: str) -> dict[str, Any]:
     """Which checkpoint it was, and what wrote the file."""
     with Path(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    checkpoint = read_checkpoint(path)
+    facts = read_facts(path)
     return {
         "checkpoint": Path(path).name,
         "sha256": digest,
-        "epoch": checkpoint.get("epoch"),
-        "step": checkpoint.get("global_step"),
+        "epoch": facts.get("epoch"),
+        "step": facts.get("global_step"),
         **{name: version(name) for name in ("lt-lightning", "torch")},
     }
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from lt_lightning.checkpoints import CLASS_NAMES, load_module, read_checkpoint, stored_config
+from lt_lightning.checkpoints import CLASS_NAMES, load_module, read_facts, stored_config
 from lt_lightning.data import LongTailDataModule
 from lt_lightning.errors import LtError
 from lt_lightning.modules import LongTailModule
@@ -32,7 +32,7 @@ def read_trained(path: str) -> Trained:
     fix = "name a checkpoint that `lt fit` wrote"
     if (config := stored_config(path)) is None:
         raise LtError("this checkpoint carries no configuration", path, fix)
-    names: list[str] = read_checkpoint(path).get(CLASS_NAMES, [])
+    names: list[str] = read_facts(path).get(CLASS_NAMES, [])
     module = load_module(path, names)
     if not isinstance(module, LongTailModule) or len(module.class_counts) != len(names):
         raise LtError(f"this checkpoint names {len(names)} classes, its model has others", path, fix)

@@ -12,7 +12,7 @@ import torch
 from commands import QUIET, ROOT, load, refusal
 from forked import Lt
 
-from lt_lightning import recipes
+from lt_lightning import checkpoints, recipes
 from lt_lightning.commands import main
 from lt_lightning.data import DigitsLT
 
@@ -39,6 +39,23 @@ def test_a_run_leaves_one_folder(run):
     files = {"config.yaml", "metrics.csv", "summary.json", "per_class.csv", "best.ckpt", "last.ckpt", "teacher"}
     assert files <= {path.name for path in run.iterdir()}
     assert {"last.ckpt", "summary.json"} <= {path.name for path in (run / "teacher").iterdir()}
+
+
+def test_a_command_opens_it_for_what_it_says_and_for_its_weights(run, tmp_path, monkeypatch):
+    opened, tensors = [], checkpoints._tensors
+    monkeypatch.setattr(checkpoints, "_tensors", lambda path: opened.append(path) or tensors(path))
+    path = shutil.copy(run / "best.ckpt", tmp_path)
+    main(["test", "--ckpt_path", str(path), *QUIET])
+    assert opened == [str(path)] * 2
+
+
+def test_of_another_file_of_the_same_name_it_is_not_what_the_first_one_said(run, tmp_path):
+    for name in ("best", "last"):
+        shutil.copy(run / f"{name}.ckpt", tmp_path / "x.ckpt")
+        facts, whole = checkpoints.read_facts(str(tmp_path / "x.ckpt")), load(run / f"{name}.ckpt")
+        assert facts == {key: whole[key] for key in checkpoints.FACTS}
+        torch.save(whole | {"global_step": 7}, tmp_path / "x.ckpt")
+        assert checkpoints.read_facts(str(tmp_path / "x.ckpt"))["global_step"] == 7
 
 
 def test_the_teacher_is_trained_once(run, monkeypatch):
