@@ -6,11 +6,15 @@ signal in its first second, is for tests that start one.
 
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_only
 
 from lt_lightning.commands import main
 
@@ -84,3 +88,23 @@ def run(command: list[str], env: dict[str, str]) -> int:
         os.environ.update(env)
 
     return Lt(command[3:], Path(os.devnull), take_environment).wait(300)
+
+
+def two(arguments: list[str], said: Path) -> None:
+    """``lt`` as two processes that know of each other by what torchrun tells them.
+
+    Raises:
+        AssertionError: One of them fails, or both take minutes.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1], "TORCHELASTIC_RUN_ID": "two"}
+    told |= {"WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "GROUP_RANK": 0}
+
+    def be(rank: int) -> None:
+        rank_zero_only.rank = rank  # type: ignore[attr-defined]  # Lightning asked when it was imported
+        ranks = {"RANK": rank, "LOCAL_RANK": rank}
+        os.environ.update({name: str(value) for name, value in (told | ranks).items()})
+
+    processes = [Lt(arguments, said, partial(be, rank)) for rank in range(2)]
+    assert [process.wait(300) for process in processes] == [0, 0], said.read_text()

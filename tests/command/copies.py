@@ -1,12 +1,8 @@
-"""Copies of a run's folder, each as a power cut would have left it right after ``last.ckpt`` was written.
-
-As a script, for runs of several processes: ``python copies.py FOLDER fit ...``.
-"""
+"""Copies of a run's folder, each as a power cut would have left it right after ``last.ckpt`` was written."""
 
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -17,7 +13,6 @@ import torch
 import yaml
 
 from lt_lightning.callbacks import LastCheckpoint
-from lt_lightning.commands import main
 
 EVERY_STEP = ["--last.every_n_train_steps", "1"]
 """Flags of a run that writes after each step, and at the end of each epoch once more, after its validation."""
@@ -85,8 +80,3 @@ def differences(a, b, path=""):
             yield from differences(x, y, f"{path}/{i}")
     elif a != b and not (a != a and b != b):  # NaN is NaN
         yield f"{path}: {a}, {b}"
-
-
-if __name__ == "__main__":
-    with copies(Path(sys.argv[1])):
-        main(sys.argv[2:])

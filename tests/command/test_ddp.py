@@ -2,14 +2,13 @@
 
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from commands import QUIET, ROOT, load, refusal
-from copies import EVERY_STEP, differences, left_by, put_back
+from copies import EVERY_STEP, copies, differences, left_by, put_back
+from forked import two
 
 from lt_lightning.commands import main
 
@@ -19,12 +18,6 @@ FORKED = ["--trainer.accelerator", "cpu", "--trainer.devices", "2", "--trainer.s
 """The same, as copies of this process: they need not import everything again."""
 
 
-def lt(*args: str, cwd: Path, program: tuple[str, ...] = ("-m", "lt_lightning")) -> None:
-    """The command, in a process of its own."""
-    done = subprocess.run([sys.executable, *program, *args], cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def trained_by_two(folder: Path, method: str) -> Path:
     """Train by two processes, and keep a copy of each time that they write."""
     short = folder / "short.yaml"
@@ -32,8 +25,8 @@ def trained_by_two(folder: Path, method: str) -> Path:
     configs = [ROOT / f"configs/{method}.yaml", ROOT / "configs/ddp.yaml", short]
     flags = [arg for config in configs for arg in ("--config", str(config))]
     run = ["--data.batch_size", "32", *QUIET, *EVERY_STEP, "--trainer.default_root_dir", str(folder / "run")]
-    copying = (str(Path(__file__).with_name("copies.py")), str(folder))
-    lt("fit", *flags, *run, cwd=folder, program=copying)
+    with copies(folder):
+        two(["fit", *flags, *run], folder / "said")
     return folder / "run"
 
 
@@ -41,7 +34,7 @@ def check_resumes(run: Path, points: Iterable[int]) -> None:
     whole, wrong = left_by(run), {}
     for point in points:
         put_back(run.parent / str(point), run)
-        lt("fit", "--resume", str(run), *QUIET, cwd=run.parent)
+        two(["fit", "--resume", str(run), *QUIET], run.parent / "said")
         wrong[point] = list(differences(whole, left_by(run)))
     assert not any(wrong.values()), wrong
 
@@ -130,7 +123,7 @@ def test_validation_while_training_is_that_of_the_checkpoint(number, tmp_path):
     run = tmp_path / "run"
     where = [*QUIET, "--trainer.default_root_dir", str(run)]
     short = ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--data.batch_size", "32"]
-    lt("fit", "--config", str(ROOT / "configs/ema.yaml"), *data, *short, *TWO, *where, cwd=tmp_path)
+    two(["fit", "--config", str(ROOT / "configs/ema.yaml"), *data, *short, *TWO, *where], tmp_path / "said")
     main(["validate", "--ckpt_path", str(run / "last.ckpt"), *data, "--trainer.accelerator", "cpu", *where])
     summary = json.loads((run / "summary.json").read_text())
     trained, alone = summary["val"]["last"], summary["validate"]["last"]
