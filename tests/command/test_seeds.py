@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import fit, load
+from commands import QUIET, fit, load
 
 from lt_lightning import seeds
 from lt_lightning.commands import main
@@ -68,7 +68,7 @@ def test_the_table_is_shown_and_written_and_the_runs_stay_as_they_are(runs, tmp_
 def test_risk_is_the_mean_of_what_test_reports(runs, tmp_path):
     for run in runs:
         folder = ["--trainer.default_root_dir", str(tmp_path / run.name)]
-        main(["test", "--ckpt_path", str(run / "last.ckpt"), *folder, "--trainer.enable_progress_bar", "false"])
+        main(["test", "--ckpt_path", str(run / "last.ckpt"), *folder, *QUIET])
     reports = [json.loads((tmp_path / run.name / "summary.json").read_text())["test"]["last"]["nll"] for run in runs]
     seeds.compare_seeds([*checkpoints(*runs), "--out", str(tmp_path / "figures.json")])
     risk = json.loads((tmp_path / "figures.json").read_text())["splits"]["all"]["risk"]

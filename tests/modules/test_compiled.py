@@ -58,7 +58,9 @@ def same(ours: tuple[Tensor, list[Tensor | None]], theirs: tuple[Tensor, list[Te
     return torch.equal(ours[0], theirs[0]) and all(a is b or torch.equal(a, b) for a, b in pairs)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.soak] if name == "SharedSupSiam" else []) for name in MODULES]
+)
 def test_a_step_is_one_program_for_all_steps(name: str, traced: CompileCounterWithBackend) -> None:
     torch.manual_seed(0)
     module = MODULES[name]().train()
