@@ -213,6 +213,7 @@ class LongTailDataModule(LightningDataModule, ABC):
         return DataLoader(
             Reported(dataset),
             batch_size=None,
+            collate_fn=_as_it_is,
             sampler=sampler,
             num_workers=self.num_workers,
             worker_init_fn=give_back_freed_memory,
@@ -254,6 +255,11 @@ class LongTailDataModule(LightningDataModule, ABC):
         """uint8 ``(B, H, W, 3)`` to float ``(B, 3, H, W)`` by the set's mean and deviation, channels last."""
         mean, std = (_rows(values, image.shape[2], image.device) for values in (self.mean, self.std))
         return image.flatten(2).float().sub_(mean).div_(std).view(image.shape).permute(0, 3, 1, 2)
+
+
+def _as_it_is(batch: Any) -> Any:
+    """A batch as the set made it: the loader would look through all its parts for what is no tensor yet."""
+    return batch
 
 
 def seed_generators(seed: int, device: torch.device) -> None:
