@@ -22,8 +22,8 @@ def keep_freed_memory() -> bool:
     return mallopt is not None and bool(mallopt(TRIM_THRESHOLD, NEVER)) and bool(mallopt(MMAP_THRESHOLD, LARGEST))
 
 
-def give_back_freed_memory(worker: int = 0) -> None:
-    """Give it back, as where images of any size are read, one after another; what a loading process begins with."""
+def give_back_freed_memory() -> None:
+    """Give it back, as where images of any size are read, one after another."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(TRIM_THRESHOLD, 2**26)

@@ -4,11 +4,9 @@ import ctypes
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from lt_lightning import allocator, cli
 from lt_lightning.allocator import give_back_freed_memory, keep_freed_memory
-from lt_lightning.data import DigitsLT
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="the C library has no such thresholds")
@@ -31,13 +29,6 @@ def test_another_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
     assert not keep_freed_memory()
     give_back_freed_memory()
-
-
-def test_loading_processes_give_back() -> None:
-    data = DigitsLT(num_workers=2)
-    strategy = SimpleNamespace(root_device=torch.device("cpu"))
-    data.trainer = SimpleNamespace(world_size=1, global_rank=0, strategy=strategy)  # type: ignore[assignment]
-    assert data.val_dataloader().worker_init_fn is give_back_freed_memory
 
 
 def test_the_command_does_so() -> None:

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from lt_lightning.allocator import give_back_freed_memory
 from lt_lightning.data.augment import Augmentation
 from lt_lightning.data.crops import central_crop
 from lt_lightning.data.images import open_image
 from lt_lightning.data.sampling import EvalBatches, Fetch, Order, Shuffled, TrainBatches
+from lt_lightning.data.workers import begin_loading
 from lt_lightning.errors import LtError
 
 Split = Literal["train", "val", "test"]
@@ -216,7 +216,7 @@ class LongTailDataModule(LightningDataModule, ABC):
             collate_fn=_as_it_is,
             sampler=sampler,
             num_workers=self.num_workers,
-            worker_init_fn=give_back_freed_memory,
+            worker_init_fn=begin_loading,
             persistent_workers=self.num_workers > 0,
             pin_memory=pinned and self.trainer.strategy.root_device.type == "cuda",
         )
