@@ -15,7 +15,7 @@ demo: $(STAMP)  # a teacher, then three students, on the embedded digits; then b
 test: $(STAMP) lint types
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-soak: $(STAMP)  # the long forms of the tests of exactness and crashes: about 35 minutes
+soak: $(STAMP)  # the long forms of the tests of exactness and crashes: 35 minutes or more
 	$(BIN)/python -m pytest -n auto --dist worksteal -m soak
 
 docs: $(STAMP)  # the site in build/docs, its notebooks, and every block of code in README and docs: some minutes

@@ -51,7 +51,7 @@ def loops() -> Sequence[Pair]:
     )
     by_hand = "a loop by hand, in turn in one run"
     pairs = [Pair(who, by_hand, alone.ours, alone.by_hand, 1, "step", goal) for who, alone, goal in rows]
-    # half a millisecond was asked for where the bare Trainer's was 0.37: the same on any processor
+    # half a millisecond was asked for where the bare Trainer's was 0.37; their ratio depends less on the processor
     ours, theirs = "what lt fit adds, ResNet-8", "what Lightning's bare Trainer adds"
     return [*pairs, Pair(ours, theirs, small.added, lightning.added, 1, "step", Costs(1.35))]
 
